@@ -1,0 +1,1 @@
+"""Runs inside a platform; raw data never leave this package's process."""

@@ -1,0 +1,1 @@
+"""Events, sequences, catalogues and splits: frozen values and the functions that make them."""

@@ -1,0 +1,65 @@
+"""One request or answer between coordinator and site: a kind, a body and arrays; and its bytes on a socket."""
+
+import json
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.errors import HanseError
+
+MAX_HEADER: Final = 1 << 20
+MAX_BODY: Final = 1 << 30
+_DTYPES: Final = {"<f4": np.dtype("<f4"), "<u4": np.dtype("<u4")}
+
+
+class MalformedFrame(HanseError):
+    """Bytes that are no frame: a wrong length, an unknown array type, or an unreadable header."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """``kind`` names the operation, ``body`` is its encoded message, ``arrays`` are float32 or uint32 vectors."""
+
+    kind: str
+    body: bytes = b""
+    arrays: tuple[NDArray[np.float32] | NDArray[np.uint32], ...] = field(default=())
+
+    @property
+    def size(self) -> int:
+        """Payload in bytes: body and arrays."""
+        return len(self.body) + sum(array.nbytes for array in self.arrays)
+
+
+def encode(frame: Frame) -> list[bytes | memoryview]:
+    """The frame as buffers to be written one after the other; arrays are not copied."""
+    shapes = [[array.dtype.str, array.size] for array in frame.arrays]
+    header = json.dumps({"kind": frame.kind, "body": len(frame.body), "arrays": shapes}).encode()
+    buffers = [memoryview(np.ascontiguousarray(array)).cast("B") for array in frame.arrays]
+    return [struct.pack("<I", len(header)), header, frame.body, *buffers]
+
+
+def decode(read: Callable[[int], bytes]) -> Frame:
+    """The frame that ``read(count)`` yields.
+
+    Raises:
+        MalformedFrame: on a header that is too long, unreadable, or promises more than a gibibyte.
+    """
+    (length,) = struct.unpack("<I", read(4))
+    if length > MAX_HEADER:
+        raise MalformedFrame(f"a header of {length} bytes", hint=f"at most {MAX_HEADER} are read")
+    try:
+        header = json.loads(read(length))
+        kind, body = str(header["kind"]), int(header["body"])
+        shapes = [(_DTYPES[str(dtype)], int(count)) for dtype, count in header["arrays"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise MalformedFrame("an unreadable header") from error
+    total = body + sum(dtype.itemsize * count for dtype, count in shapes)
+    if min([body, *(count for _, count in shapes)]) < 0 or total > MAX_BODY:
+        raise MalformedFrame(f"a frame of {total} bytes", hint=f"at most {MAX_BODY} are read")
+    content = read(body)
+    arrays = tuple(np.frombuffer(read(dtype.itemsize * count), dtype) for dtype, count in shapes)
+    return Frame(kind, content, arrays)

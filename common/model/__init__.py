@@ -1,0 +1,1 @@
+"""The shared recommender: a frozen encoder, trained adapters and one scoring rule."""

@@ -1,0 +1,57 @@
+"""Where random numbers come from: the operating system, or, with privacy off only, a key that repeats.
+
+Both are the same AES-256-CTR keystream; only the key differs. A function that must never be repeatable asks for
+an :class:`OsRandomness` in its signature, and mypy refuses a :class:`KeyedRandomness` there.
+"""
+
+import hashlib
+import os
+from typing import Final
+
+import numpy as np
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from numpy.typing import NDArray
+
+_DOUBLE_BITS: Final = 53
+
+
+class Randomness:
+    """A stream of unpredictable numbers; use :class:`OsRandomness` or :class:`KeyedRandomness`."""
+
+    def __init__(self, key: bytes) -> None:
+        self._stream = Cipher(algorithms.AES256(key), modes.CTR(bytes(16))).encryptor()
+
+    def octets(self, count: int) -> bytes:
+        """``count`` uniform bytes."""
+        return self._stream.update(bytes(count))
+
+    def uniform(self, count: int) -> NDArray[np.float64]:
+        """``count`` uniforms in the open interval (0, 1), 53 random bits each."""
+        words = np.frombuffer(self.octets(8 * count), np.uint64) >> np.uint64(64 - _DOUBLE_BITS)
+        return (words.astype(np.float64) + 0.5) * 2.0**-_DOUBLE_BITS
+
+    def normal(self, count: int) -> NDArray[np.float64]:
+        """``count`` standard normals (Box and Muller, 1958)."""
+        half = -(-count // 2)
+        radius = np.sqrt(-2.0 * np.log(self.uniform(half)))
+        angle = 2.0 * np.pi * self.uniform(half)
+        return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])[:count]
+
+    def integers(self, high: int, count: int) -> NDArray[np.int64]:
+        """``count`` integers in [0, high); the bias is below high · 2⁻⁵³."""
+        return (self.uniform(count) * high).astype(np.int64)
+
+
+class OsRandomness(Randomness):
+    """Keyed once from the operating system; nothing can repeat it."""
+
+    def __init__(self) -> None:
+        super().__init__(os.urandom(32))
+
+
+class KeyedRandomness(Randomness):
+    """Repeats for the same labels, whatever the process or the order of calls. For runs with privacy off."""
+
+    def __init__(self, *labels: str | int) -> None:
+        encoded = b"".join(len(part).to_bytes(4, "big") + part for part in (str(x).encode() for x in labels))
+        super().__init__(hashlib.sha256(b"hanse/keyed-randomness/1" + encoded).digest())

@@ -1,0 +1,1 @@
+"""Secure aggregation without IO: bytes in, bytes out."""

@@ -1,0 +1,1 @@
+"""Platforms as declarations, and the experiments that compare them."""

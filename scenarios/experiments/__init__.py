@@ -1,0 +1,1 @@
+"""Several platforms and systems compared on one machine, and the report that says what it means."""

@@ -1,0 +1,1 @@
+"""One platform is one TOML file: its declaration, its reader and its conformance check."""

@@ -1,0 +1,1 @@
+"""Runs at the coordinator; sees masked vectors, signatures and sums, never an update."""
