@@ -15,8 +15,8 @@ from typing import ClassVar
 class HanseError(Exception):
     """Base of everything Hanse raises on purpose.
 
-    Every error says *what* happened, *where*, *why*, and what to do next (*hint*). None of the four may hold a
-    secret or a row of data: they are printed, logged and, as a code, sent to the coordinator.
+    Every error says *what* happened, *where*, *why*, and what to do next (*hint*). None of the four may hold
+    a secret or a row of data: they are printed and logged.
     """
 
     exit_code: ClassVar[int] = 1

@@ -1,4 +1,4 @@
-"""One request or answer between coordinator and site: a kind, a body and arrays; and its bytes on a socket."""
+"""One request or answer between coordinator and site, and its bytes on a socket."""
 
 import json
 import struct
@@ -13,7 +13,20 @@ from common.errors import HanseError
 
 MAX_HEADER: Final = 1 << 20
 MAX_BODY: Final = 1 << 30
-_DTYPES: Final = {"<f4": np.dtype("<f4"), "<u4": np.dtype("<u4")}
+_ITEM: Final = 4
+
+Vector = NDArray[np.float32] | NDArray[np.uint32]
+
+
+def _floats(octets: bytes) -> Vector:
+    return np.frombuffer(octets, np.float32)
+
+
+def _lanes(octets: bytes) -> Vector:
+    return np.frombuffer(octets, np.uint32)
+
+
+_KINDS: Final = {"<f4": _floats, "<u4": _lanes}
 
 
 class MalformedFrame(HanseError):
@@ -22,11 +35,11 @@ class MalformedFrame(HanseError):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """``kind`` names the operation, ``body`` is its encoded message, ``arrays`` are float32 or uint32 vectors."""
+    """``kind`` names the operation, ``body`` is its encoded message, ``arrays`` are its vectors."""
 
     kind: str
     body: bytes = b""
-    arrays: tuple[NDArray[np.float32] | NDArray[np.uint32], ...] = field(default=())
+    arrays: tuple[Vector, ...] = field(default=())
 
     @property
     def size(self) -> int:
@@ -38,7 +51,7 @@ def encode(frame: Frame) -> list[bytes | memoryview]:
     """The frame as buffers to be written one after the other; arrays are not copied."""
     shapes = [[array.dtype.str, array.size] for array in frame.arrays]
     header = json.dumps({"kind": frame.kind, "body": len(frame.body), "arrays": shapes}).encode()
-    buffers = [memoryview(np.ascontiguousarray(array)).cast("B") for array in frame.arrays]
+    buffers = [np.ascontiguousarray(array).data.cast("B") for array in frame.arrays]
     return [struct.pack("<I", len(header)), header, frame.body, *buffers]
 
 
@@ -54,12 +67,11 @@ def decode(read: Callable[[int], bytes]) -> Frame:
     try:
         header = json.loads(read(length))
         kind, body = str(header["kind"]), int(header["body"])
-        shapes = [(_DTYPES[str(dtype)], int(count)) for dtype, count in header["arrays"]]
+        shapes = [(_KINDS[dtype], int(count)) for dtype, count in header["arrays"]]
     except (ValueError, KeyError, TypeError) as error:
         raise MalformedFrame("an unreadable header") from error
-    total = body + sum(dtype.itemsize * count for dtype, count in shapes)
+    total = body + _ITEM * sum(count for _, count in shapes)
     if min([body, *(count for _, count in shapes)]) < 0 or total > MAX_BODY:
         raise MalformedFrame(f"a frame of {total} bytes", hint=f"at most {MAX_BODY} are read")
     content = read(body)
-    arrays = tuple(np.frombuffer(read(dtype.itemsize * count), dtype) for dtype, count in shapes)
-    return Frame(kind, content, arrays)
+    return Frame(kind, content, tuple(view(read(_ITEM * count)) for view, count in shapes))

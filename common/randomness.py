@@ -1,7 +1,7 @@
 """Where random numbers come from: the operating system, or, with privacy off only, a key that repeats.
 
-Both are the same AES-256-CTR keystream; only the key differs. A function that must never be repeatable asks for
-an :class:`OsRandomness` in its signature, and mypy refuses a :class:`KeyedRandomness` there.
+Both are the same AES-256-CTR keystream; only the key differs. A function that must never be repeatable asks
+for an :class:`OsRandomness` in its signature, and mypy refuses a :class:`KeyedRandomness` there.
 """
 
 import hashlib
