@@ -1,0 +1,32 @@
+"""From an experiment's record to its report: rows with intervals, a two-line answer, and four files."""
+
+from scenarios.experiments.report.record import (
+    METRICS_SCHEMA,
+    Cell,
+    Charges,
+    ExperimentRecord,
+    GateDecision,
+    PlatformFacts,
+    PrivacyEntry,
+    RoundEntry,
+    Setting,
+    Traffic,
+)
+from scenarios.experiments.report.rows import Report, build_report
+from scenarios.experiments.report.writer import write_report
+
+__all__ = [
+    "METRICS_SCHEMA",
+    "Cell",
+    "Charges",
+    "ExperimentRecord",
+    "GateDecision",
+    "PlatformFacts",
+    "PrivacyEntry",
+    "Report",
+    "RoundEntry",
+    "Setting",
+    "Traffic",
+    "build_report",
+    "write_report",
+]

@@ -1,0 +1,163 @@
+"""What an experiment hands to its report: frozen values, and nothing worked out yet."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import polars as pl
+
+METRICS_SCHEMA: Final = pl.Schema(
+    {
+        "platform": pl.String,
+        "system": pl.String,
+        "seed": pl.Int64,
+        "epsilon": pl.Float64,
+        "user": pl.Int32,
+        "slice": pl.String,
+        "metric": pl.String,
+        "value": pl.Float64,
+    }
+)
+"""One value of one metric for one user; ``epsilon`` is null without differential privacy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One trained system: which, in which repeat, at which planned ε (``None``: no differential privacy).
+
+    ``seed`` is a true seed without differential privacy, and a repeat number with it: noise from the operating
+    system cannot be repeated.
+    """
+
+    system: str
+    seed: int
+    epsilon: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class GateDecision:
+    """What the do-no-harm gate of one platform decided for one cell.
+
+    ``gain``, ``low``, ``high``: difference in the gate's metric on validation users, absolute, not percent.
+    ``weight`` is the λ given to the shared model; 0 where the gate stayed closed.
+    """
+
+    platform: str
+    cell: Cell
+    open: bool
+    weight: float
+    gain: float
+    low: float
+    high: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Charges:
+    """``times`` releases of one kind in a ledger, each of ``steps`` Poisson-subsampled Gaussian steps."""
+
+    release: str
+    noise_multiplier: float
+    sample_rate: float
+    steps: int
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
+class PrivacyEntry:
+    """What one platform's ledger spent in one repeat planned for ``target`` ε.
+
+    With ``platform="joint"`` it is the composition for a person who is on all of ``platforms``.
+    ``releases`` counts the ledger's charges; ``charges`` lists them by kind and may be empty for ``joint``.
+    """
+
+    platform: str
+    target: float
+    unit: str
+    adjacency: str
+    delta: float
+    epsilon_prv: float
+    epsilon_rdp: float
+    releases: int
+    charges: tuple[Charges, ...] = ()
+    platforms: tuple[str, ...] = ()
+    clip: float | None = None
+    ceiling: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Bytes one platform sent (``up``) and received (``down``) in one round, framing included."""
+
+    up: int
+    down: int
+
+
+@dataclass(frozen=True, slots=True)
+class RoundEntry:
+    """One federated round of one cell.
+
+    ``seconds_by_phase`` keeps the order of the phases. ``dropped`` are those of ``cohort`` that are not in the sum.
+    ``void`` is the reason where the round gave no sum, else empty.
+    """
+
+    cell: Cell
+    number: int
+    seconds_by_phase: Mapping[str, float]
+    traffic: Mapping[str, Traffic]
+    cohort: tuple[str, ...]
+    dropped: tuple[str, ...] = ()
+    void: str = ""
+
+    @property
+    def bytes_up(self) -> int:
+        """All platforms' uploads, bytes."""
+        return sum(traffic.up for traffic in self.traffic.values())
+
+    @property
+    def bytes_down(self) -> int:
+        """All platforms' downloads, bytes."""
+        return sum(traffic.down for traffic in self.traffic.values())
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformFacts:
+    """What a reader must know of one platform's data. ``dropped_rows`` counts by reason; ``items`` is the catalogue."""
+
+    name: str
+    title: str
+    users: int
+    items: int
+    interactions: int
+    source: str
+    licence: str
+    split: str
+    shares_people_with: tuple[str, ...] = ()
+    dropped_rows: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What was run. ``limits`` says, a sentence each, what this run left out (fewer users, fewer repeats …)."""
+
+    title: str
+    platforms: tuple[PlatformFacts, ...]
+    rounds: int
+    local_steps: int
+    model_size: str
+    parameters: int
+    training: str
+    limits: tuple[str, ...] = ()
+    minutes: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentRecord:
+    """Everything a report is made from. ``metrics``: a frame of :data:`METRICS_SCHEMA`."""
+
+    metrics: pl.DataFrame
+    setting: Setting
+    gates: tuple[GateDecision, ...]
+    privacy: tuple[PrivacyEntry, ...]
+    rounds: tuple[RoundEntry, ...]
+    versions: Mapping[str, str]
