@@ -1,1 +1,1 @@
-"""Events, sequences, catalogues and splits: frozen values and the functions that make them."""
+"""Events, items and splits as frozen values, and the rules by which raw rows become them."""

@@ -1,0 +1,118 @@
+"""Interactions: cleaned events, and the rule by which rows are dropped, each counted under its reason."""
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from common.data.sequences import Sequences
+from common.errors import DataError
+
+MISSING_USER: Final = "missing user"
+MISSING_ITEM: Final = "missing item"
+UNKNOWN_ITEM: Final = "item without text"
+UNPARSABLE_TIME: Final = "unparsable time"
+UNPARSABLE_VALUE: Final = "unparsable value"
+DUPLICATE: Final = "duplicate event"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Interactions:
+    """Events sorted by user, time and item.
+
+    ``users``, ``items``: int32 (events,). ``times``: int64 (events,), seconds since 1970. ``values``: float32
+    (events,). ``user_keys[u]`` is the keyed hash of user ``u``'s identifier. ``dropped``: rows per reason.
+    """
+
+    users: NDArray[np.int32]
+    items: NDArray[np.int32]
+    times: NDArray[np.int64]
+    values: NDArray[np.float32]
+    user_keys: tuple[str, ...] = field(repr=False)
+    dropped: Mapping[str, int]
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def sequences(self) -> Sequences:
+        """The same events, grouped by user."""
+        return Sequences.group(len(self.user_keys), self.users, self.items, self.times, self.values)
+
+    def limit(self, users: int | None = None, items: int | None = None) -> "Interactions":
+        """The first ``users`` users and their events with the first ``items`` items.
+
+        Users and items are numbered in a public pseudo-random order, so this is a fair sample, the same
+        people on every platform that knows them. Users left without an event stay, as people unknown to the
+        platform do.
+        """
+        keys = self.user_keys[:users]
+        mask = self.users < len(keys)
+        if items is not None:
+            mask &= self.items < items
+        kept = (self.users[mask], self.items[mask], self.times[mask], self.values[mask])
+        return Interactions(*kept, user_keys=keys, dropped=self.dropped)
+
+
+def clean(events: pl.DataFrame, index: Mapping[str, int], key: bytes) -> Interactions:
+    """Drop what cannot be used, merge duplicates, number the users and hash their identifiers.
+
+    ``events`` has the columns ``user`` and ``item`` (text), ``time`` (seconds, null where unparsable) and
+    ``value`` (float, null where unparsable). ``index`` gives the number of each item that has a text. A
+    second event of the same user with the same item in the same second is a duplicate.
+
+    Raises:
+        DataError: where no row is left, naming the reasons.
+    """
+    numbered = events.with_columns(
+        number=pl.col("item").replace_strict(index, default=None, return_dtype=pl.Int32)
+        if index
+        else pl.lit(None, pl.Int32)
+    )
+    reasons = {
+        MISSING_USER: pl.col("user").is_null() | (pl.col("user") == ""),
+        MISSING_ITEM: pl.col("item").is_null() | (pl.col("item") == ""),
+        UNKNOWN_ITEM: pl.col("number").is_null(),
+        UNPARSABLE_TIME: pl.col("time").is_null(),
+        UNPARSABLE_VALUE: pl.col("value").is_null() | ~pl.col("value").is_finite(),
+    }
+    dropped: dict[str, int] = {}
+    for reason, bad in reasons.items():
+        good = numbered.filter(~bad)
+        dropped[reason] = len(numbered) - len(good)
+        numbered = good
+    unique = numbered.unique(["user", "number", "time"], keep="first", maintain_order=True)
+    dropped[DUPLICATE] = len(numbered) - len(unique)
+    return _number_users(unique, {reason: count for reason, count in dropped.items() if count}, key)
+
+
+def _number_users(events: pl.DataFrame, dropped: Mapping[str, int], key: bytes) -> Interactions:
+    names = sorted(events["user"].unique(), key=lambda name: hashlib.sha256(name.encode()).digest())
+    if not names:
+        raise DataError(
+            "no event is left after cleaning",
+            why=", ".join(f"{count} × {reason}" for reason, count in dropped.items())
+            or "the file holds no row",
+            hint="`hanse scenario check` counts the rows dropped by reason",
+        )
+    order = {name: number for number, name in enumerate(names)}
+    ready = events.with_columns(owner=pl.col("user").replace_strict(order, return_dtype=pl.Int32)).sort(
+        "owner", "time", "number"
+    )
+    return Interactions(
+        users=ready["owner"].to_numpy(),
+        items=ready["number"].to_numpy(),
+        times=ready["time"].cast(pl.Int64).to_numpy(),
+        values=ready["value"].cast(pl.Float32).to_numpy(),
+        user_keys=tuple(hash_user(name, key) for name in names),
+        dropped=dropped,
+    )
+
+
+def hash_user(name: str, key: bytes) -> str:
+    """HMAC-SHA256 (RFC 2104) of an identifier under the site's key, 64 hexadecimal digits."""
+    return hmac.digest(key, name.encode(), "sha256").hex()
