@@ -1,0 +1,36 @@
+"""Why privacy refuses; each class's docstring is the reason.
+
+PrivacyRefused (exit 3)
+├── PlanUnsound           a mechanism or a plan that carries no guarantee
+├── AccountantsDisagree   two accountants contradict each other
+├── CeilingExceeded       the platform's ceiling would be passed
+├── ChargeConflict        one key, two different mechanisms
+├── LedgerUnavailable     a charge could not be made durable
+└── LedgerCorrupt         the ledger's rows are not what was charged
+"""
+
+from common.errors import PrivacyRefused
+
+
+class PlanUnsound(PrivacyRefused):
+    """The mechanism or plan has values for which no useful guarantee exists."""
+
+
+class AccountantsDisagree(PrivacyRefused):
+    """The RDP bound lies below the PRV figure, so at least one of the two is wrong."""
+
+
+class CeilingExceeded(PrivacyRefused):
+    """What was released plus what is asked would pass the platform's ceiling."""
+
+
+class ChargeConflict(PrivacyRefused):
+    """The same run, round, attempt and release was charged before with another mechanism."""
+
+
+class LedgerUnavailable(PrivacyRefused):
+    """The ledger cannot be read or durably written: missing, locked, read-only or a full disk."""
+
+
+class LedgerCorrupt(PrivacyRefused):
+    """A row of the ledger does not continue the hash chain; it was edited, removed or damaged."""
