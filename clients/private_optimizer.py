@@ -1,0 +1,55 @@
+"""Opacus' optimiser with its noise from the operating system instead of torch's seedable generator.
+
+Opacus clips each user's gradient, sums, and divides by the public denominator; only the noise's draw is ours.
+"""
+
+import torch
+from opacus.optimizers import DPOptimizer
+from torch.optim import Optimizer
+
+from common.randomness import OsRandomness
+
+
+class OsNoiseOptimizer(DPOptimizer):  # type: ignore[misc]  # Opacus ships no types
+    """DP-SGD's step (Abadi et al. 2016, arXiv:1607.00133): clip to C, sum, add noise, divide by a constant.
+
+    Guarantee: what it writes to ``p.grad`` is the Gaussian mechanism, standard deviation σC, of sensitivity C
+    on the sum over users, however many there are, none included; nobody can repeat the noise from a seed.
+    Refuses: reused per-user gradients (Opacus raises ValueError); a σ or C that is not positive.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        *,
+        noise_multiplier: float,
+        clip: float,
+        denominator: float,
+        noise: OsRandomness,
+    ) -> None:
+        if min(noise_multiplier, clip, denominator) <= 0:
+            raise ValueError("noise multiplier, clip and denominator are positive")
+        super().__init__(
+            optimizer, noise_multiplier=noise_multiplier, max_grad_norm=clip, expected_batch_size=denominator
+        )
+        self._noise = noise
+
+    def add_noise(self) -> None:
+        """Write summed gradient plus noise of standard deviation σC to ``p.grad``, for every parameter."""
+        spread = self.noise_multiplier * self.max_grad_norm
+        for p in self.params:
+            draws = torch.from_numpy(spread * self._noise.normal(p.numel())).to(p.dtype)
+            p.grad = (p.summed_grad + draws.view_as(p)).view_as(p)
+
+
+def drop_non_finite(gradients: list[torch.Tensor]) -> None:
+    """Zero the whole gradient of every user whose norm is not finite, in place; each of shape (B, ...).
+
+    Guarantee: no single user's data can make the clipped sum NaN or Inf, and so abort or void a step.
+    Refuses: nothing; a gradient too large for float32 to square counts as not finite.
+    """
+    norms = [torch.linalg.vector_norm(g.flatten(1), dim=1) for g in gradients]
+    broken = ~torch.stack(norms).norm(dim=0).isfinite()  # (B,)
+    if broken.any():
+        for gradient in gradients:
+            gradient[broken] = 0.0

@@ -1,0 +1,173 @@
+"""Local training between two aggregations: from shared parameters to a delta, privately or with privacy off.
+
+Nothing is kept between rounds: each starts a fresh optimiser, so a resumed run repeats exactly.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, overload
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.optim import SGD, Adagrad, Adam, AdamW
+
+from clients.private_optimizer import OsNoiseOptimizer, drop_non_finite
+from clients.user_gradients import user_gradients
+from common.data.sequences import Sequences
+from common.deltas import AdapterDelta, Floats
+from common.errors import HanseError
+from common.model.layout import ParamLayout, pack, unpack
+from common.model.losses import user_losses
+from common.model.sequence import SharedModel, build_model
+from common.model.training import LocalTraining, Optimizer, Size
+from common.model.windows import Windows, as_tensor, last_windows
+from common.privacy.plan import PrivacyPlan
+from common.privacy.sampling import poisson_sample
+from common.randomness import KeyedRandomness, OsRandomness, Randomness
+
+_OPTIMIZERS: Final[dict[Optimizer, Callable[..., torch.optim.Optimizer]]] = {
+    "adam": Adam,
+    "adamw": AdamW,
+    "sgd": SGD,
+    "adagrad": Adagrad,
+}
+
+
+class SilentFailure(HanseError):
+    """Training looked normal but was not: a layer never moved, or a gradient was not one per user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """What a platform trains on. ``features``: (items, F); ``windows``: users' latest first occurrences."""
+
+    features: torch.Tensor
+    windows: Windows
+
+    @classmethod
+    def of(cls, features: NDArray[np.float32], sequences: Sequences, history: int) -> "Shelf":
+        """From item features (items, F) and every user's events."""
+        return cls(as_tensor(features), last_windows(sequences.first_occurrences(), history))
+
+    def losses(
+        self, model: SharedModel, users: NDArray[np.int64], terms: LocalTraining, draw: Randomness
+    ) -> torch.Tensor:
+        """One loss per user of the batch, (B,), against negatives drawn from ``draw``."""
+        chosen = self.windows.of(users)
+        negatives = torch.from_numpy(draw.integers(len(self.features), terms.negatives))
+        items, values = torch.from_numpy(chosen.items), torch.from_numpy(chosen.values)
+        return user_losses(model, self.features, items, values, negatives, terms)
+
+
+@overload
+def train(
+    vector: Floats, size: Size, features: NDArray[np.float32], sequences: Sequences, terms: LocalTraining,
+    privacy: PrivacyPlan, randomness: OsRandomness,
+) -> AdapterDelta: ...  # fmt: skip
+@overload
+def train(
+    vector: Floats, size: Size, features: NDArray[np.float32], sequences: Sequences, terms: LocalTraining,
+    privacy: None, randomness: KeyedRandomness,
+) -> AdapterDelta: ...  # fmt: skip
+def train(
+    vector: Floats, size: Size, features: NDArray[np.float32], sequences: Sequences, terms: LocalTraining,
+    privacy: PrivacyPlan | None, randomness: OsRandomness | KeyedRandomness,
+) -> AdapterDelta:  # fmt: skip
+    """One round of local training: ``terms.steps`` steps from ``vector`` (float32, (d,)).
+
+    With a plan the delta is what DP-SGD at user level releases: every user drawn independently, one clipped
+    gradient per user over the whole window, noise, the public denominator. Without one, the same steps with
+    neither clipping nor noise, repeatable by the key.
+
+    Raises:
+        SilentFailure: a layer never moved, a gradient was not per user, or the result is not finite.
+    """
+    model = build_model(size, features.shape[1])
+    unpack(vector, model)
+    shelf = Shelf.of(features, sequences, terms.history)
+    if privacy is None:
+        _train_openly(model, [shelf], terms, terms.steps, randomness)
+        return AdapterDelta(_change(model, vector))
+    if not isinstance(randomness, OsRandomness):
+        raise SilentFailure(
+            "private training was given repeatable noise", why="whoever knows the key removes it"
+        )
+    _train_privately(model, shelf, terms, privacy, randomness)
+    return AdapterDelta(_whole_change(model, vector))
+
+
+def _train_privately(
+    model: SharedModel, shelf: Shelf, terms: LocalTraining, plan: PrivacyPlan, randomness: OsRandomness
+) -> None:
+    optimizer = OsNoiseOptimizer(
+        _optimizer(model, terms),
+        noise_multiplier=plan.noise_multiplier,
+        clip=plan.clip,
+        denominator=plan.denominator,
+        noise=randomness,
+    )
+    for _ in range(plan.local_steps):
+        users = poisson_sample(shelf.windows.users, plan.sample_rate, randomness)
+        gradients = user_gradients(model, partial(shelf.losses, model, users, terms, randomness))
+        drop_non_finite(gradients)
+        optimizer.zero_grad()
+        for parameter, gradient in zip(model.parameters(), gradients, strict=True):
+            parameter.grad_sample = gradient  # type: ignore[attr-defined]  # where Opacus looks for it
+        optimizer.step()
+
+
+def _train_openly(
+    model: SharedModel, shelves: Sequence[Shelf], terms: LocalTraining, steps: int, randomness: Randomness
+) -> None:
+    optimizer = _optimizer(model, terms)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        for shelf in shelves:
+            users = poisson_sample(shelf.windows.users, terms.sample_rate, randomness)
+            losses = shelf.losses(model, users, terms, randomness)
+            mean = losses.sum() / (terms.expected_batch * len(shelves))
+            mean.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+
+def _optimizer(model: SharedModel, terms: LocalTraining) -> torch.optim.Optimizer:
+    return _OPTIMIZERS[terms.optimizer](model.parameters(), lr=terms.learning_rate)
+
+
+def _change(model: SharedModel, before: Floats) -> Floats:
+    change = pack(model) - before
+    if not np.isfinite(change).all():
+        raise SilentFailure("local training diverged", hint="lower the learning rate")
+    return change
+
+
+def _whole_change(model: SharedModel, before: Floats) -> Floats:
+    """The change, once it is certain that every parameter took part: noise alone moves each of them."""
+    change = _change(model, before)
+    layout = ParamLayout.of(model)
+    for name, offset, size in zip(layout.names, layout.offsets, layout.sizes, strict=True):
+        if not change[offset : offset + size].any():
+            raise SilentFailure(f"{name} did not move", why="its gradient never reached the optimiser")
+    return change
+
+
+def fit_alone(
+    platforms: Sequence[tuple[NDArray[np.float32], Sequences]],
+    size: Size,
+    terms: LocalTraining,
+    rounds: int,
+    randomness: Randomness,
+) -> Floats:
+    """Parameters after ``rounds`` · ``terms.steps`` steps with one optimiser, without privacy, float32 (d,).
+
+    With one platform it is the local-only reference, with several the pooled one: each step draws users of
+    every platform, each against its own catalogue, and averages over platforms. ``platforms``: features (n, F) and
+    events of each.
+    """
+    shelves = [Shelf.of(features, sequences, terms.history) for features, sequences in platforms]
+    model = build_model(size, platforms[0][0].shape[1])
+    before = pack(model)
+    _train_openly(model, shelves, terms, rounds * terms.steps, randomness)
+    return before + _change(model, before)
