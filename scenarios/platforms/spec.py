@@ -1,0 +1,122 @@
+"""ScenarioSpec: a platform's public declaration, one TOML file."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+
+from common.data.sequences import Sequences
+from common.data.split import Split, global_time, leave_last_out
+from common.model.training import LocalTraining
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
+Text = Annotated[str, Field(min_length=1)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Source(_Table):
+    """Where rows come from: files beside the TOML, or a package read through its ``converter``.
+
+    ``items`` may be left out where the events file holds the items' texts too. ``departments`` selects a part
+    of ``completejourney``.
+    """
+
+    events: Path | None = None
+    items: Path | None = None
+    converter: Literal["completejourney", "movielens"] | None = None
+    departments: tuple[Text, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if (self.events is None) == (self.converter is None):
+            raise ValueError("give either events (a file) or converter")
+        if self.departments and self.converter != "completejourney":
+            raise ValueError("departments belong to the converter completejourney")
+        return self
+
+
+class Columns(_Table):
+    """Names of the events' columns. Numbers in ``time`` count ``time_unit``; text is ISO 8601, UTC unless it
+    says."""
+
+    user: Text
+    item: Text
+    time: Text
+    value: Text | None = None
+    time_unit: Literal["s", "ms", "us", "ns"] = "s"
+
+
+class Items(_Table):
+    """The items' key column (default: the events' item column) and the columns whose texts describe an
+    item."""
+
+    key: Text | None = None
+    text: Annotated[tuple[Text, ...], Field(min_length=1)]
+
+
+class SplitRule(_Table):
+    """How events are divided: see ``common.data.split``. The days belong to ``global-time``."""
+
+    by: Literal["global-time", "leave-last-out"] = "global-time"
+    validation_days: PositiveFloat = 42
+    test_days: PositiveFloat = 42
+
+    def apply(self, sequences: Sequences) -> Split:
+        """The split of ``sequences`` by this rule."""
+        if self.by == "leave-last-out":
+            return leave_last_out(sequences)
+        return global_time(sequences, validation_days=self.validation_days, test_days=self.test_days)
+
+    @model_validator(mode="after")
+    def _days_have_a_reader(self) -> Self:
+        if self.by == "leave-last-out" and self.model_fields_set & {"validation_days", "test_days"}:
+            raise ValueError("validation_days and test_days belong to global-time")
+        return self
+
+
+class PublicSize(_Table):
+    """What others may know about the number of users.
+
+    ``bucket``: a public lower bound on it, which δ and the sampling rate follow. ``expected_batch``: users
+    per step.
+    """
+
+    bucket: PositiveInt
+    expected_batch: PositiveInt
+
+    @model_validator(mode="after")
+    def _batch_within_bucket(self) -> Self:
+        if self.expected_batch > self.bucket:
+            raise ValueError("expected_batch is larger than bucket")
+        return self
+
+
+class Relations(_Table):
+    """Other platforms that know some of the same people: a person's ε composes over all of them."""
+
+    shares_people_with: tuple[Name, ...] = ()
+
+
+class ScenarioSpec(_Table):
+    """One platform: what it is, where its rows come from, how they are split and trained on."""
+
+    name: Name
+    title: Text
+    description: Text
+    licence: Text
+    source: Source
+    columns: Columns
+    items: Items
+    split: SplitRule = SplitRule()
+    training: LocalTraining = LocalTraining()
+    size: PublicSize
+    relations: Relations = Relations()
+
+    @model_validator(mode="after")
+    def _ratings_need_values(self) -> Self:
+        if self.training.loss == "mse" and self.columns.value is None:
+            raise ValueError("the loss mse learns ratings: name their column in columns.value")
+        return self
