@@ -1,0 +1,113 @@
+"""Local heads: what a platform's own events before one moment say about every item, per user."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from clients.local.ease import ItemModel, fit_item_model
+from common.data.sequences import Sequences
+from common.data.split import DAY
+from common.deltas import Floats
+from common.model.scorer import zero_shot_scores
+
+TEXT: Final = "text"
+POPULARITY: Final = "popularity"
+RECENT: Final = "popularity-7d"
+ITEM_ITEM: Final = "item-item"
+FREQUENCY: Final = "own frequency"
+RECENCY: Final = "own recency"
+
+NEW_HEADS: Final = (TEXT, POPULARITY, RECENT, ITEM_ITEM)
+"""Heads that can tell apart items the user does not know yet."""
+REPEAT_HEADS: Final = (*NEW_HEADS, FREQUENCY, RECENCY)
+
+_RECENT_DAYS: Final = 7
+_HALF_LIFE_DAYS: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LocalHeads:
+    """Every head, fitted on ``known`` alone: no event after the moment of a cut can reach a score.
+
+    ``features``: float32 (items, F), unit-norm rows of the public texts.
+    """
+
+    known: Sequences
+    features: Floats
+    item_model: ItemModel
+
+    @classmethod
+    def fit(cls, known: Sequences, features: Floats, penalty: float) -> "LocalHeads":
+        """``penalty``: ridge of the item-item model."""
+        return cls(known, features, fit_item_model(binary_matrix(known, len(features)), penalty))
+
+    def block(self, users: NDArray[np.int64], names: tuple[str, ...]) -> Mapping[str, Floats]:
+        """The named heads for ``users``: each float32 (len(users), items), standardised per user."""
+        return {name: standardise(self._raw(name, users)) for name in names}
+
+    def _raw(self, name: str, users: NDArray[np.int64]) -> Floats:
+        items = len(self.features)
+        match name:
+            case "text":
+                return zero_shot_scores(self.known.take(users).first_occurrences(), self.features)
+            case "popularity":
+                return np.broadcast_to(popularity(self.known, items), (len(users), items))
+            case "popularity-7d":
+                return np.broadcast_to(recent_popularity(self.known, items), (len(users), items))
+            case "item-item":
+                return self.item_model.scores(users)
+            case "own frequency":
+                return own_frequency(self.known.take(users), items)
+            case "own recency":
+                return own_recency(self.known.take(users), items, self.known.times.max(initial=0))
+            case _:
+                raise ValueError(name)
+
+
+def popularity(known: Sequences, items: int) -> Floats:
+    """log(1 + events) of each item, float32 (items,)."""
+    return np.log1p(np.bincount(known.items, minlength=items)).astype(np.float32)
+
+
+def recent_popularity(known: Sequences, items: int) -> Floats:
+    """The same over the last seven days before the latest known event: float32 (items,)."""
+    recent = known.times > known.times.max(initial=0) - _RECENT_DAYS * DAY
+    return popularity(known.keep(recent), items)
+
+
+def own_frequency(known: Sequences, items: int) -> Floats:
+    """log(1 + how often the user met the item), float32 (users, items)."""
+    counts: Floats = _matrix(known, items, np.ones(known.events, np.float32)).toarray()
+    return np.log1p(counts)
+
+
+def own_recency(known: Sequences, items: int, now: int) -> Floats:
+    """½^(days since the user last met the item / 30), 0 where they never did: float32 (users, items)."""
+    decay = np.exp2(-(now - known.times) / (_HALF_LIFE_DAYS * DAY)).astype(np.float32)
+    found = np.zeros((known.users, items), np.float32)
+    np.maximum.at(found, (known.owners, known.items), decay)
+    return found
+
+
+def binary_matrix(known: Sequences, items: int) -> Any:
+    """Which users know which items: CSR float32 (users, items), ones."""
+    once = known.first_occurrences()
+    return _matrix(once, items, np.ones(once.events, np.float32))
+
+
+def standardise(scores: Floats) -> Floats:
+    """Each row minus its mean, over its standard deviation; a row without variation becomes zeros. A copy."""
+    centred: Floats = scores - scores.mean(axis=1, keepdims=True, dtype=np.float64).astype(np.float32)
+    spread = np.sqrt(np.einsum("ui,ui->u", centred, centred) / centred.shape[1])
+    size = np.abs(scores).max(axis=1)
+    varied = spread > 1e-6 * np.maximum(size, 1e-30)  # below, it is the rounding of the mean
+    scale: Floats = np.divide(1.0, spread, out=np.zeros_like(spread), where=varied)
+    return centred * scale[:, None]
+
+
+def _matrix(known: Sequences, items: int, values: Floats) -> Any:
+    return sparse.csr_matrix((values, (known.owners, known.items)), (known.users, items), np.float32)
