@@ -1,0 +1,283 @@
+"""A platform's side of the protocol: five phases, each a frozen state that answers once and gives the next.
+
+    1 advertise   keys, a commitment to the mask seed and the ledger's witness, signed over the specification
+    2 share       Shamir shares of the seed and of the mask key, sealed for every platform that advertised
+    3 mask        the quantised update + own mask ± one mask per pair of platforms
+    4 sign        the survivor set
+    5 release     given t signatures on one survivor set: seed shares of survivors, key shares of the others
+
+Bonawitz et al., CCS 2017, with pinned identity keys, hashes of everything seen in every key, and a survivor
+set that needs a quorum. No state does any input or output: the caller persists :class:`Memory` before it
+sends an answer. A state whose check fails is used up as well, so a faulty round cannot be tried again from
+its middle.
+"""
+
+import secrets
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from common.deltas import MaskedDelta, QuantizedDelta
+from common.secagg import envelopes
+from common.secagg.envelopes import Route, Shares
+from common.secagg.errors import BadAdvert, BadShares, BadSpec, BadSurvivors, NoQuorum, UnknownPlatform
+from common.secagg.keys import pair_key, self_key, sign, verify
+from common.secagg.masks import apply_masks
+from common.secagg.messages import (
+    Advert,
+    MaskedVector,
+    ReleasedShares,
+    SealedShares,
+    SurvivorSignature,
+    Witness,
+)
+from common.secagg.once import Once
+from common.secagg.rules import (
+    advert_fault,
+    adverts_hash,
+    commitment,
+    lanes_hash,
+    release_bytes,
+    require_enough,
+    sharers_hash,
+)
+from common.secagg.shamir import split
+from common.secagg.terms import RoundSpec, Terms
+from common.secagg.transcript import names
+
+
+@dataclass(frozen=True)
+class Seat:
+    """One platform's place in one round: who it is and what it agreed to."""
+
+    me: str
+    identity: Ed25519PrivateKey = field(repr=False)
+    terms: Terms
+    spec: RoundSpec
+    digest: bytes
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """A round's own secrets: the X25519 keys to ``seal`` shares and to agree ``mask`` keys, and the mask
+    ``seed``.
+    """
+
+    seal: X25519PrivateKey = field(repr=False)
+    mask: X25519PrivateKey = field(repr=False)
+    seed: bytes = field(repr=False)
+
+    @classmethod
+    def fresh(cls) -> "Secrets":
+        """New secrets from the operating system's randomness.
+
+        Guarantee: independent of every other round's.
+        Refuses: nothing.
+        """
+        return cls(X25519PrivateKey.generate(), X25519PrivateKey.generate(), secrets.token_bytes(32))
+
+
+def advertise(
+    me: str, identity: Ed25519PrivateKey, terms: Terms, spec: RoundSpec, witness: Witness
+) -> tuple["Advertised", Advert]:
+    """Phase 1. Call it after ``Memory.admit(spec)`` has been persisted.
+
+    Guarantee: the advert verifies only under this specification: another model, charter or cohort fails
+        elsewhere.
+    Refuses: a specification that breaks the charter, a cohort without ``me``, an identity key that is not the
+        charter's (BadSpec).
+    """
+    spec.check(terms)
+    if me not in spec.cohort:
+        raise BadSpec("advertise", me, why="this platform is not in the cohort")
+    if identity.public_key().public_bytes_raw() != terms.roster[me]:
+        raise BadSpec("advertise", me, why="this site's identity key is not the one in the charter")
+    seat, own = Seat(me, identity, terms, spec, spec.digest(terms)), Secrets.fresh()
+    advert = _signed_advert(seat, own, witness)
+    return Advertised(seat, advert, Once(own)), advert
+
+
+def _signed_advert(seat: Seat, own: Secrets, witness: Witness) -> Advert:
+    keys = (own.seal.public_key().public_bytes_raw(), own.mask.public_key().public_bytes_raw())
+    unsigned = Advert(seat.me, *keys, commitment(seat.digest, seat.me, own.seed), witness, b"")
+    signature = sign(seat.identity, "advert", seat.digest, *unsigned.fields)
+    return Advert(seat.me, *keys, unsigned.commitment, witness, signature)
+
+
+@dataclass(frozen=True)
+class Advertised:
+    """After phase 1: waits for the adverts of everyone who answered."""
+
+    seat: Seat
+    advert: Advert
+    _secrets: Once[Secrets]
+
+    def share(self, adverts: Sequence[Advert]) -> tuple["Shared", SealedShares]:
+        """Phase 2. ``adverts``: of U1, its own among them.
+
+        Guarantee: seals shares only for platforms whose pinned key signed this site's own specification.
+        Refuses: a bad, strange or double advert, its own advert changed (BadAdvert), a platform outside the
+            cohort (UnknownPlatform), fewer than max(t, n_min) (TooFewPlatforms).
+        """
+        own = self._secrets.take("share")
+        peers = {advert.platform: advert for advert in adverts}
+        self._check(adverts, peers)
+        h1 = adverts_hash(self.seat.digest, adverts)
+        dealt = _deal(own, peers, self.seat)
+        message = _sealed(dealt, own, peers, self.seat, h1)
+        shared = Shared(self.seat, peers, h1, Once((own, dealt[self.seat.me])))
+        return shared, message
+
+    def _check(self, adverts: Sequence[Advert], peers: Mapping[str, Advert]) -> None:
+        seat = self.seat
+        for advert in adverts:
+            if advert.platform not in seat.spec.cohort:
+                raise UnknownPlatform("share", advert.platform, why="not in the cohort")
+            if fault := advert_fault(advert, seat.terms, seat.digest):
+                raise BadAdvert("share", advert.platform, why=fault)
+        if len(peers) < len(adverts):
+            raise BadAdvert("share", why="two adverts of one platform")
+        if peers.get(seat.me) != self.advert:
+            raise BadAdvert("share", seat.me, why="this site's own advert is missing or changed")
+        require_enough("share", peers, seat.terms, seat.spec)
+
+
+def _deal(own: Secrets, peers: Collection[str], seat: Seat) -> dict[str, Shares]:
+    """Both secrets, split among the platforms that advertised, at their places in the cohort."""
+    holders = sorted(peers)
+    places = [seat.spec.index(holder) for holder in holders]
+    threshold = seat.terms.threshold(seat.spec.size)
+    seeds = split(own.seed, threshold, places)
+    keys = split(own.mask.private_bytes_raw(), threshold, places)
+    return dict(zip(holders, map(Shares, seeds, keys), strict=True))
+
+
+def _sealed(
+    dealt: Mapping[str, Shares], own: Secrets, peers: Mapping[str, Advert], seat: Seat, h1: bytes
+) -> SealedShares:
+    sealed = {}
+    for holder, shares in dealt.items():
+        route = Route(h1, seat.me, holder)
+        note = envelopes.receipt(shares, seat.identity, route).encode()
+        if holder == seat.me:
+            kept = note
+        else:
+            sealed[holder] = envelopes.seal(shares, own.seal, peers[holder].seal_key, route) + note
+    return SealedShares(sealed, kept)
+
+
+@dataclass(frozen=True)
+class Shared:
+    """After phase 2: waits for the envelopes addressed to this platform."""
+
+    seat: Seat
+    peers: Mapping[str, Advert]
+    h1: bytes
+    _secrets: Once[tuple[Secrets, Shares]]
+
+    def mask(self, sealed: Mapping[str, bytes], delta: QuantizedDelta) -> tuple["Masked", MaskedVector]:
+        """Phase 3. ``sealed``: sender → envelope for this platform; the senders and this platform are U2.
+
+        Guarantee: the vector is uniform to anyone who lacks this platform's seed or one of its pair keys.
+        Refuses: an envelope from outside U1 (UnknownPlatform), fewer than max(t, n_min) (TooFewPlatforms), an
+            envelope that does not open (BadShares), a vector that could wrap around the ring (WrongShape,
+            NoHeadroom, OutOfBound).
+        """
+        own, kept = self._secrets.take("mask")
+        sharers = sorted({*sealed, self.seat.me})
+        if strangers := sorted(set(sealed) - (set(self.peers) - {self.seat.me})):
+            raise UnknownPlatform("mask", strangers[0], why="sent shares without an advert")
+        require_enough("mask", sharers, self.seat.terms, self.seat.spec)
+        held = {dealer: self._open(dealer, envelope, own) for dealer, envelope in sealed.items()}
+        self.seat.terms.ring.check_share(delta, self.seat.terms.dimension, self.seat.spec.size)
+        masked = self._masked(delta, own, sharers)
+        h2 = sharers_hash(self.h1, sharers)
+        signature = sign(self.seat.identity, "masked", h2, lanes_hash(masked.lanes))
+        state = Masked(self.seat, h2, tuple(sharers), Once({**held, self.seat.me: kept}))
+        return state, MaskedVector(masked, signature)
+
+    def _open(self, dealer: str, envelope: bytes, own: Secrets) -> Shares:
+        route = Route(self.h1, dealer, self.seat.me)
+        identity = self.seat.terms.roster[dealer]
+        shares = envelopes.open_envelope(envelope, own.seal, self.peers[dealer].seal_key, identity, route)
+        if shares is None:
+            raise BadShares(
+                "mask", dealer, why="forged, misdirected, or from other adverts than this site saw"
+            )
+        return shares
+
+    def _masked(self, delta: QuantizedDelta, own: Secrets, sharers: Collection[str]) -> MaskedDelta:
+        """Q(w·x) + PRG(own) + Σ PRG(pair) for later platforms − Σ PRG(pair) for earlier ones: pairs cancel in
+        the sum.
+        """
+        me = self.seat.me
+        plus, minus = [self_key(own.seed, self.h1, me)], list[bytes]()
+        for peer in sharers:
+            if peer != me:
+                key = pair_key(own.mask, self.peers[peer].mask_key, self.h1, (me, peer))
+                (plus if me < peer else minus).append(key)
+        lanes = delta.lanes.copy()
+        apply_masks(lanes, plus, minus)
+        return MaskedDelta(lanes)
+
+
+@dataclass(frozen=True)
+class Masked:
+    """After phase 3: waits for the set of platforms whose vectors arrived."""
+
+    seat: Seat
+    h2: bytes
+    sharers: tuple[str, ...]
+    _held: Once[dict[str, Shares]]
+
+    def sign(self, survivors: Collection[str]) -> tuple["Signed", SurvivorSignature]:
+        """Phase 4. ``survivors``: U3, the platforms whose masked vectors are in the sum.
+
+        Guarantee: signs one survivor set per round, never one without itself.
+        Refuses: a set without this platform or beyond U2 (BadSurvivors), fewer than max(t, n_min)
+            (TooFewPlatforms).
+        """
+        held, alive = self._held.take("sign"), frozenset(survivors)
+        if self.seat.me not in alive:
+            raise BadSurvivors("sign", self.seat.me, why="this platform sent its vector and is left out")
+        if strangers := sorted(alive - set(self.sharers)):
+            raise BadSurvivors(
+                "sign", strangers[0], why="it shared no secrets, so its masks could not be removed"
+            )
+        require_enough("sign", alive, self.seat.terms, self.seat.spec)
+        signature = sign(self.seat.identity, "survivors", self.h2, names(alive))
+        return Signed(self.seat, self.h2, alive, Once(held)), SurvivorSignature(signature)
+
+
+@dataclass(frozen=True)
+class Signed:
+    """After phase 4: waits for the other survivors' signatures."""
+
+    seat: Seat
+    h2: bytes
+    survivors: frozenset[str]
+    _held: Once[dict[str, Shares]]
+
+    def release(self, signatures: Mapping[str, bytes]) -> ReleasedShares:
+        """Phase 5. Call it after ``Memory.released(spec)`` has been persisted. ``signatures``: platform →
+        signature.
+
+        Guarantee: of each platform one share leaves, never both, and which one follows from the set this site
+            signed; t signatures on it mean that no other set can be unmasked, by anyone, with at most c
+            colluders.
+        Refuses: fewer than t valid signatures of survivors on the same (h2, survivors) (NoQuorum).
+        """
+        held = self._held.take("unmask")
+        signers = [name for name in self.survivors if self._signed_by(name, signatures.get(name, b""))]
+        needed = self.seat.terms.threshold(self.seat.spec.size)
+        if len(signers) < needed:
+            raise NoQuorum(
+                "unmask", why=f"{len(signers)} signatures on this site's survivor set, {needed} needed"
+            )
+        shares = {name: both.seed if name in self.survivors else both.key for name, both in held.items()}
+        return ReleasedShares(shares, sign(self.seat.identity, "release", self.h2, release_bytes(shares)))
+
+    def _signed_by(self, name: str, signature: bytes) -> bool:
+        return verify(self.seat.terms.roster[name], signature, "survivors", self.h2, names(self.survivors))

@@ -1,0 +1,122 @@
+"""What a site must remember across rounds, and write down *before* it answers: a value that only grows."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from common.secagg.errors import (
+    BaseModelReleased,
+    LedgerRollback,
+    MemoryCorrupt,
+    NonceReplayed,
+    RoundReplayed,
+)
+from common.secagg.messages import Advert, Witness
+from common.secagg.terms import RoundSpec
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Monotone state of one site under one charter; every change is a new value.
+
+    ``last``: run → last (round, attempt) answered. ``nonces``: every nonce answered. ``models``: (purpose,
+    model hash) of every sum this site helped to unmask. ``witnesses``: platform → highest ledger counter
+    seen, and its head.
+    """
+
+    last: Mapping[str, tuple[int, int]]
+    nonces: frozenset[bytes]
+    models: frozenset[tuple[str, bytes]]
+    witnesses: Mapping[str, Witness]
+
+    @classmethod
+    def empty(cls) -> "Memory":
+        """The memory of a site that has answered nothing.
+
+        Guarantee: admits any round once.
+        Refuses: nothing.
+        """
+        return cls({}, frozenset(), frozenset(), {})
+
+    def admit(self, spec: RoundSpec) -> "Memory":
+        """The memory after answering ``spec``; persist it before the advert leaves.
+
+        Guarantee: within a run (round, attempt) only grows, a nonce is answered once, and no model whose sum
+            was unmasked for a purpose is summed over again for it.
+        Refuses: a round or attempt not after the last (RoundReplayed), a known nonce (NonceReplayed), a model
+            already released (BaseModelReleased).
+        """
+        place, last = (spec.round, spec.attempt), self.last.get(spec.run)
+        if last is not None and place <= last:
+            why = (
+                f"asked for round {place[0]}, attempt {place[1]}; last was round {last[0]}, attempt {last[1]}"
+            )
+            raise RoundReplayed("memory", why=why)
+        if spec.nonce in self.nonces:
+            raise NonceReplayed("memory")
+        if (spec.purpose, spec.model) in self.models:
+            raise BaseModelReleased("memory", why=f"{spec.purpose} over model {spec.model.hex()[:12]}")
+        return replace(self, last={**self.last, spec.run: place}, nonces=self.nonces | {spec.nonce})
+
+    def released(self, spec: RoundSpec) -> "Memory":
+        """The memory after releasing shares for ``spec``; persist it before the shares leave.
+
+        Guarantee: ``admit`` then refuses this (purpose, model) for ever, in every run.
+        Refuses: nothing.
+        """
+        return replace(self, models=self.models | {(spec.purpose, spec.model)})
+
+    def witness(self, adverts: Iterable[Advert]) -> "Memory":
+        """The memory after seeing the ledgers in ``adverts``; persist it before the shares leave.
+
+        Call it on adverts that :meth:`Advertised.share` has verified, else a relay could invent a rollback.
+
+        Guarantee: per platform the counter never falls, and one counter has one head.
+        Refuses: a lower counter, or another head at the same counter (LedgerRollback).
+        """
+        seen = dict(self.witnesses)
+        for advert in adverts:
+            old, new = seen.get(advert.platform), advert.witness
+            if old is not None and new.counter < old.counter:
+                why = f"entry {new.counter} after entry {old.counter}"
+                raise LedgerRollback("memory", advert.platform, why=why)
+            if old is not None and new.counter == old.counter and new.head != old.head:
+                raise LedgerRollback("memory", advert.platform, why=f"two heads at entry {new.counter}")
+            seen[advert.platform] = new
+        return replace(self, witnesses=seen)
+
+    def to_json(self) -> str:
+        """The memory as JSON text, the same for equal memories.
+
+        Guarantee: :meth:`from_json` gives an equal memory. It holds no secret.
+        Refuses: nothing.
+        """
+        content = {
+            "last": {run: list(place) for run, place in self.last.items()},
+            "nonces": sorted(nonce.hex() for nonce in self.nonces),
+            "models": sorted([purpose, model.hex()] for purpose, model in self.models),
+            "witnesses": {name: [seen.counter, seen.head.hex()] for name, seen in self.witnesses.items()},
+        }
+        return json.dumps(content, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Memory":
+        """The memory in ``text``.
+
+        Guarantee: fails closed: never an emptier memory than was written.
+        Refuses: anything :meth:`to_json` does not write (MemoryCorrupt).
+        """
+        try:
+            content = json.loads(text)
+            memory = cls(
+                {run: (int(round_), int(attempt)) for run, (round_, attempt) in content["last"].items()},
+                frozenset(bytes.fromhex(nonce) for nonce in content["nonces"]),
+                frozenset((str(purpose), bytes.fromhex(model)) for purpose, model in content["models"]),
+                {
+                    name: Witness(int(n), bytes.fromhex(head))
+                    for name, (n, head) in content["witnesses"].items()
+                },
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise MemoryCorrupt("memory", why=type(error).__name__) from None
+        return memory
