@@ -3,6 +3,8 @@
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
 
+import numpy as np
+
 from common.deltas import Lanes
 from common.secagg.errors import Phase, TooFewPlatforms
 from common.secagg.keys import contributes, verify
