@@ -1,35 +1,39 @@
 """What a run may spend: the privacy constants a charter fixes before any private row is read."""
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 from typing import ClassVar, Final, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
+from scipy.optimize import brentq
 
 from common.privacy.accountant import Epsilon, Mechanism, epsilon_of, upper_bound
 from common.privacy.errors import PlanUnsound
 
-UNIT: Final = "all records of one account on one platform"
-ADJACENCY: Final = "add/remove one user"
-_DELTA_EXPONENT: Final = 1.1
+_PRECISION: Final = 1e-3  # relative, of a calibrated noise multiplier
+_STRIDE: Final = 0.3  # in log noise
+_LOG_NOISE_RANGE: Final = (-5.0, 10.0)
 
 
 class PrivacyPlan(BaseModel):
     """User-level DP-SGD of one platform in one run; every value is public and independent of private data.
 
-    ``bucket`` is the declared size class standing in for the private number of users; ``sample_rate`` the probability
-    with which each user is drawn per step; ``denominator`` the constant every noisy sum is divided by; ``clip`` the
-    L2 norm one user's gradient is clipped to; ``noise_multiplier`` the noise's standard deviation in units of ``clip``.
+    ``bucket`` is the declared size class that stands in for the private number of users; ``sample_rate`` the
+    probability with which each user is drawn in a step; ``denominator`` the constant every noisy sum is
+    divided by; ``clip`` the L2 norm a user's gradient is clipped to; ``noise_multiplier`` the noise's
+    standard deviation in units of ``clip``.
 
-    Guarantee: if training follows it, ``rounds`` × ``local_steps`` steps are (``epsilon``, ``delta``)-DP per
-    :attr:`unit` under :attr:`adjacency`; :meth:`forecast` proves it.
-    Refuses: values that are not positive and finite, a rate above 1, δ above bucket^−1.1 (:class:`PlanUnsound`).
+    Guarantee: training that follows it for ``rounds`` × ``local_steps`` steps is (``epsilon``, ``delta``)-DP
+    for one :attr:`unit` under :attr:`adjacency`, once :meth:`forecast` has accepted it.
+    Refuses: values that are not positive and finite, a rate above 1, a δ above bucket^−1.1
+    (:class:`PlanUnsound`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    unit: ClassVar[str] = UNIT
-    adjacency: ClassVar[str] = ADJACENCY
+    unit: ClassVar[str] = "all records of one account on one platform"
+    adjacency: ClassVar[str] = "add/remove one user"
 
     epsilon: float
     delta: float
@@ -48,13 +52,13 @@ class PrivacyPlan(BaseModel):
                 raise PlanUnsound(f"{name} must be positive and finite", where="privacy plan")
         if self.sample_rate > 1:
             raise PlanUnsound("the sample rate is above 1", where="privacy plan", hint="lower expected_batch")
-        largest = self.bucket**-_DELTA_EXPONENT
-        if self.delta > largest:
+        largest_delta = self.bucket**-1.1
+        if self.delta > largest_delta:
             raise PlanUnsound(
                 f"δ = {self.delta:g} is too large for {self.bucket} users",
                 where="privacy plan",
-                why="a mechanism may publish a share δ of the users outright",
-                hint=f"use δ ≤ {largest:.1e}",
+                why="a mechanism may expose a share δ of the users entirely",
+                hint=f"use a δ of at most {largest_delta:.1e}",
             )
         return self
 
@@ -71,11 +75,11 @@ class PrivacyPlan(BaseModel):
     def forecast(self) -> Epsilon:
         """ε of the whole plan, from public constants alone.
 
-        Guarantee: the result's ``prv`` does not exceed the plan's ``epsilon``.
+        Guarantee: the result's ``prv`` is at most the plan's ``epsilon``.
         Refuses: a plan that would spend more than it claims (:class:`PlanUnsound`).
         """
         spent = epsilon_of([self.whole], self.delta)
-        if spent.prv > self.epsilon:
+        if not spent.prv <= self.epsilon:
             raise PlanUnsound(f"spends ε = {spent.prv:.3f}, claims {self.epsilon:g}", where="privacy plan")
         return spent
 
@@ -89,12 +93,13 @@ def draft_plan(
     local_steps: int,
     clip: float,
 ) -> PrivacyPlan:
-    """The plan with the least noise whose PRV ε is at most ``epsilon``; ``expected_batch`` users a step on average.
+    """The plan of least noise within ``epsilon``; a step draws ``expected_batch`` of ``bucket`` users.
 
-    Guarantee: ``plan.forecast().prv <= epsilon``; rate and denominator come from ``bucket``, not from the users.
-    Refuses: what :class:`PrivacyPlan` refuses, and an ε no noise multiplier up to 10⁴ reaches (:class:`PlanUnsound`).
+    Guarantee: :meth:`PrivacyPlan.forecast` accepts it; rate and denominator come from ``bucket``, not from
+    users.
+    Refuses: what :class:`PrivacyPlan` and :func:`calibrate` refuse (:class:`PlanUnsound`).
     """
-    shape = PrivacyPlan(
+    plan = PrivacyPlan(
         epsilon=epsilon,
         delta=delta,
         noise_multiplier=1.0,
@@ -105,8 +110,8 @@ def draft_plan(
         local_steps=local_steps,
         bucket=bucket,
     )
-    noise = calibrate(epsilon, delta, shape.sample_rate, shape.whole.steps)
-    return shape.model_copy(update={"noise_multiplier": noise})
+    noise = calibrate(epsilon, delta, plan.sample_rate, plan.whole.steps)
+    return plan.model_copy(update={"noise_multiplier": noise})
 
 
 @lru_cache(maxsize=256)
@@ -114,23 +119,35 @@ def calibrate(epsilon: float, delta: float, sample_rate: float, steps: int) -> f
     """The least noise multiplier, to 0.1 %, at which ``steps`` steps spend at most ``epsilon`` by PRV.
 
     Guarantee: ``epsilon_of([Mechanism(result, sample_rate, steps)], delta).prv <= epsilon``.
-    Refuses: an ε that no noise multiplier up to 10⁴ reaches (:class:`PlanUnsound`).
+    Refuses: an ε that no noise multiplier between e⁻⁵ and e¹⁰ brackets (:class:`PlanUnsound`).
     """
-    high = 1.0
-    while upper_bound([Mechanism(high, sample_rate, steps)], delta) > epsilon:
-        high *= 2
-        if high > 1e4:
-            break
-    if _prv(high, sample_rate, steps, delta) > epsilon:
-        raise PlanUnsound(f"ε = {epsilon:g} at δ = {delta:g} is out of reach", where="privacy plan")
-    low = high / 2
-    while upper_bound([Mechanism(low, sample_rate, steps)], delta) <= 1.5 * epsilon + 0.1:
-        low /= 2
-    while high > 1.001 * low:
-        middle = math.sqrt(low * high)
-        low, high = (low, middle) if _prv(middle, sample_rate, steps, delta) <= epsilon else (middle, high)
-    return high
+
+    def mechanism(log_noise: float) -> list[Mechanism]:
+        return [Mechanism(math.exp(log_noise), sample_rate, steps)]
+
+    def bound(log_noise: float) -> float:
+        return upper_bound(mechanism(log_noise), delta) - epsilon
+
+    def excess(log_noise: float) -> float:
+        return epsilon_of(mechanism(log_noise), delta).prv - epsilon
+
+    # RDP finds the neighbourhood: PRV is slow, and with far too little noise cannot be computed at all.
+    _, near = _bracket(bound, 0.0)
+    low, high = _bracket(excess, near)
+    if not excess(low) > 0 >= excess(high):
+        raise PlanUnsound(f"no noise gives ε = {epsilon:g} at δ = {delta:g}", where="privacy plan")
+    log_noise = float(brentq(excess, low, high, xtol=_PRECISION / 2))
+    while excess(log_noise) > 0:
+        log_noise += _PRECISION / 2
+    return math.exp(log_noise)
 
 
-def _prv(noise: float, sample_rate: float, steps: int, delta: float) -> float:
-    return epsilon_of([Mechanism(noise, sample_rate, steps)], delta).prv
+def _bracket(excess: Callable[[float], float], start: float) -> tuple[float, float]:
+    """Neighbouring log noise multipliers, near ``start``, that spend too much and not too much."""
+    high = start
+    while excess(high) > 0 and high < _LOG_NOISE_RANGE[1]:
+        high += _STRIDE
+    low = high - _STRIDE
+    while excess(low) <= 0 and low > _LOG_NOISE_RANGE[0]:
+        low, high = low - _STRIDE, low
+    return low, high

@@ -15,8 +15,8 @@ def poisson_sample(population: int, rate: float, randomness: Randomness) -> NDAr
     The result may be empty, and its length is private: an empty batch is a step like any other, is noised and
     accounted, and no sum is ever divided by the length.
 
-    Guarantee: independent draws with probability within 2⁻⁵³ of ``rate``, as Mironov, Talwar and Zhang (2019) assume;
-    unpredictable if ``randomness`` is an :class:`~common.randomness.OsRandomness`.
+    Guarantee: independent draws with probability within 2⁻⁵³ of ``rate``, as Mironov, Talwar and Zhang (2019)
+    assume; unpredictable if ``randomness`` is an :class:`~common.randomness.OsRandomness`.
     Refuses: a rate outside (0, 1] or a negative population (:class:`PlanUnsound`).
     """
     if population < 0 or not (math.isfinite(rate) and 0 < rate <= 1):
