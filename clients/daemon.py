@@ -162,7 +162,8 @@ def _user_of(connection: socket.socket) -> int:
 
 
 def _send(connection: socket.socket, frame: Frame) -> None:
-    for buffer in encode(frame):
+    # Once it has all, the other end may answer and close: nothing may follow, not even nothing.
+    for buffer in filter(None, encode(frame)):
         connection.sendall(buffer)
 
 

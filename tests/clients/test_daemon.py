@@ -45,6 +45,12 @@ def test_a_million_numbers_come_back_exactly(tmp_path: Path) -> None:
     assert [v.tobytes() for v in answer.arrays] == [v.tobytes() for v in vectors]
 
 
+def test_empty_frames_never_race_with_their_answers(tmp_path: Path) -> None:
+    with serving(echo, tmp_path / "site.sock") as site:
+        kinds = {site.ask(Frame("open"), timeout=10.0).kind for _ in range(300)}
+    assert kinds == {"open!"}
+
+
 def test_a_socket_may_lie_deeper_than_its_address_is_long(tmp_path: Path) -> None:
     path = tmp_path.joinpath(*["a-folder-with-a-long-name"] * 8) / "site.sock"
     assert len(str(path)) > 107
@@ -84,7 +90,7 @@ def test_a_failure_closes_the_connection_and_says_nothing(
     with serving(fail, path) as site:
         with socket.socket(socket.AF_UNIX) as raw:
             raw.connect(str(path))
-            raw.sendall(bytes([46, 0, 0, 0]) + b'{"kind": "open", "body": 0, "arrays": []      }')
+            raw.sendall(bytes([47, 0, 0, 0]) + b'{"kind": "open", "body": 0, "arrays": []      }')
             assert raw.recv(1) == b""
         assert site.ask(Frame("next"), timeout=10.0).kind == "next"
     assert "ValueError" in caplog.text
