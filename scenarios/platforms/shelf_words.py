@@ -78,7 +78,7 @@ WORDS: Final = {
 
 
 def natural(label: str) -> str:
-    """A shelf label as lower-case words: ``FRZN MEAT/MEAT DNRS`` is ``frozen meat meat dinners``; fractions stay."""
+    """A shelf label as lower-case words: ``FRZN MEAT/MEAT DNRS`` is ``frozen meat meat dinners``."""
     return " ".join(
         WORDS.get(word, word) for word in re.findall(r"\d+/\d+|[a-z0-9.'%#]*[a-z0-9%]", label.lower())
     )
