@@ -1,6 +1,6 @@
 """Local heads: what a platform's own events before one moment say about every item, per user."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -33,39 +33,39 @@ _HALF_LIFE_DAYS: Final = 30.0
 class LocalHeads:
     """Every head, fitted on ``known`` alone: no event after the moment of a cut can reach a score.
 
-    ``features``: float32 (items, F), unit-norm rows of the public texts.
+    ``features``: float32 (items, F), unit-norm rows of the public texts. ``popularity``, ``recent``: (items,).
     """
 
     known: Sequences
     features: Floats
+    popularity: Floats
+    recent: Floats
     item_model: ItemModel
 
     @classmethod
     def fit(cls, known: Sequences, features: Floats, penalty: float) -> "LocalHeads":
         """``penalty``: ridge of the item-item model."""
-        return cls(known, features, fit_item_model(binary_matrix(known, len(features)), penalty))
+        items = len(features)
+        model = fit_item_model(binary_matrix(known, items), penalty)
+        return cls(known, features, popularity(known, items), recent_popularity(known, items), model)
 
-    def block(self, users: NDArray[np.int64], names: tuple[str, ...]) -> Mapping[str, Floats]:
+    def block(self, users: NDArray[np.int64], names: Sequence[str]) -> dict[str, Floats]:
         """The named heads for ``users``: each float32 (len(users), items), standardised per user."""
-        return {name: standardise(self._raw(name, users)) for name in names}
+        return {name: self._head(name, users) for name in names}
 
-    def _raw(self, name: str, users: NDArray[np.int64]) -> Floats:
-        items = len(self.features)
-        match name:
-            case "text":
-                return zero_shot_scores(self.known.take(users).first_occurrences(), self.features)
-            case "popularity":
-                return np.broadcast_to(popularity(self.known, items), (len(users), items))
-            case "popularity-7d":
-                return np.broadcast_to(recent_popularity(self.known, items), (len(users), items))
-            case "item-item":
-                return self.item_model.scores(users)
-            case "own frequency":
-                return own_frequency(self.known.take(users), items)
-            case "own recency":
-                return own_recency(self.known.take(users), items, self.known.times.max(initial=0))
-            case _:
-                raise ValueError(name)
+    def _head(self, name: str, users: NDArray[np.int64]) -> Floats:
+        shape = len(users), len(self.features)
+        if name in (POPULARITY, RECENT):
+            same = self.popularity if name == POPULARITY else self.recent
+            return np.broadcast_to(standardise(same[None]), shape)
+        if name == ITEM_ITEM:
+            return standardise(self.item_model.scores(users))
+        known = self.known.take(users)
+        if name == TEXT:
+            return standardise(zero_shot_scores(known.first_occurrences(), self.features))
+        if name == FREQUENCY:
+            return standardise(own_frequency(known, shape[1]))
+        return standardise(own_recency(known, shape[1], now=int(self.known.times.max(initial=0))))
 
 
 def popularity(known: Sequences, items: int) -> Floats:
