@@ -10,7 +10,7 @@ import socket
 import struct
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -60,12 +60,12 @@ class SiteSocket:
 class SiteDaemon:
     """Answers one frame per connection, one at a time: the state of a protocol phase is used once.
 
-    ``users``: the ids of the operating system's users who may ask.
+    ``users``: the ids of the operating system's users who may ask; by default only the one who runs the site.
     """
 
     handle: Callable[[Frame], Frame]
     listener: socket.socket
-    users: Collection[int]
+    users: Collection[int] = field(default_factory=lambda: frozenset({os.getuid()}))
 
     def serve(self) -> None:
         """Answer until :meth:`stop`, or until a signal raises."""
@@ -94,18 +94,6 @@ class SiteDaemon:
             _log.debug("a caller left without asking")
         except Exception as error:  # whatever failed, a closed connection is all the caller may see
             _log.warning("a request stays without an answer: %s", _name_of(error))
-
-
-def serve(handle: Callable[[Frame], Frame], path: Path, *, users: Collection[int] | None = None) -> None:
-    """Answer at ``path`` until a signal raises.
-
-    ``users``: the ids of the operating system's users who may ask; by default only the one who runs the site.
-
-    Raises:
-        EnvironmentProblem: when a site already answers there, or the socket cannot be made.
-    """
-    with listening(path) as listener:
-        SiteDaemon(handle, listener, users or {os.getuid()}).serve()
 
 
 @contextmanager
@@ -163,8 +151,9 @@ def _user_of(connection: socket.socket) -> int:
 
 def _send(connection: socket.socket, frame: Frame) -> None:
     # Once it has all, the other end may answer and close: nothing may follow, not even nothing.
-    for buffer in filter(None, encode(frame)):
-        connection.sendall(buffer)
+    for buffer in encode(frame):
+        if len(buffer) > 0:
+            connection.sendall(buffer)
 
 
 def _receive(connection: socket.socket) -> Frame:

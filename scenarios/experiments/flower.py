@@ -10,7 +10,7 @@ import socket
 import sysconfig
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,10 +28,8 @@ START_SECONDS: Final = 120.0
 _CONNECTION: Final = "hanse"
 
 
-def conduct_under_flower(folder: RunFolder, sites: Mapping[str, Sequence[str]], watch: Watch) -> Checkpoint:
-    """Hold every round that is left, as ``server.rounds.conduct`` does.
-
-    ``sites`` gives, by platform, the command that starts its site once ``--socket PATH`` is added.
+def conduct_under_flower(folder: RunFolder, sites: Mapping[str, Path], watch: Watch) -> Checkpoint:
+    """Hold every round that is left, as ``server.rounds.conduct`` does; ``sites`` are folders by platform.
 
     Raises:
         EnvironmentProblem: without a checkout or Ray, or when a process does not start or ends too early.
@@ -44,8 +42,8 @@ def conduct_under_flower(folder: RunFolder, sites: Mapping[str, Sequence[str]], 
         home = FlowerHome(folder.path.resolve() / "flower", Path(scratch), _free_port())
         with Processes(home.path / "logs", home.environment()) as processes:
             processes.start("superlink", home.superlink())
-            for name, command in sites.items():
-                processes.start(name, [*command, "--socket", str(home.socket(name))])
+            for name, site in sites.items():
+                processes.start(name, home.site(name, site))
             home.write_configuration(folder.path)
             _await(lambda: all(SiteSocket(home.socket(name)).listens() for name in sites), processes, *sites)
             _await(home.answers, processes, "superlink")
@@ -80,6 +78,17 @@ class FlowerHome:
     def socket(self, platform: str) -> Path:
         """Where a platform's site listens."""
         return self.path / "sockets" / f"{platform}.sock"
+
+    def site(self, platform: str, folder: Path) -> list[str]:
+        """The command that starts a platform's site."""
+        return [
+            _program("hanse"),
+            "site",
+            "run",
+            str(folder.resolve()),
+            "--socket",
+            str(self.socket(platform)),
+        ]
 
     def superlink(self) -> list[str]:
         """The command that starts a SuperLink on loopback alone."""

@@ -88,9 +88,10 @@ class Processes:
             for process in left if late else set(left) - asked:
                 _send(process, signal.SIGKILL if late else signal.SIGTERM)
             asked.update(left)
-            for child in self._started.values():
-                child.poll()  # a child that is over stays in the table until its parent looks
             time.sleep(0.05)
+        for child in self._started.values():
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(GRACE_SECONDS)
 
 
 def marked(mark: str) -> list[int]:
