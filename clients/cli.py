@@ -1,0 +1,78 @@
+"""``hanse site``: make a platform's site, run it, and read its ledger."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="A platform's own process: its data, keys and privacy ledger.", no_args_is_help=True)
+
+Folder = Annotated[Path, typer.Argument(help="The site's folder.")]
+
+
+@app.command()
+def init(
+    folder: Folder,
+    platform: Annotated[str, typer.Option(help="The platform's name on the roster.")],
+    scenario: Annotated[str, typer.Option(help="A built-in scenario, or a scenario's TOML file.")],
+    epsilon: Annotated[float, typer.Option(min=0.0, help="The most ever to be spent on one person.")],
+    delta: Annotated[float, typer.Option(min=0.0, max=1.0)] = 1e-5,
+) -> None:
+    """Make a site: its settings, its signing key, and the secret that hashes user identifiers."""
+    from clients.config import CeilingConfig, SiteConfig, SiteFolder
+
+    ceiling = CeilingConfig(epsilon=epsilon, delta=delta)
+    site = SiteFolder.create(folder, SiteConfig(platform=platform, scenario=scenario, ceiling=ceiling))
+    site.hash_users()
+    typer.echo(site.identity().public_key().public_bytes_raw().hex())
+
+
+@app.command()
+def run(
+    folder: Folder,
+    socket: Annotated[Path | None, typer.Option(help="Where to listen; default: in the folder.")] = None,
+) -> None:
+    """Answer the coordinator's requests under the charter pinned last, until interrupted."""
+    import signal
+
+    import torch
+
+    from clients.config import SiteFolder
+    from clients.daemon import SiteDaemon, listening
+    from clients.site import Site
+
+    torch.set_num_threads(1)  # the same sums on every machine, whatever its cores
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    place = SiteFolder(folder)
+    site = Site(place, place.latest())
+    with listening(socket or folder / "run" / "site.sock") as listener:
+        SiteDaemon(site.handle, listener).serve()
+
+
+@app.command()
+def ledger(
+    folder: Folder, as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False
+) -> None:
+    """What the site has spent, and what its ceiling leaves."""
+    from clients.config import SiteFolder
+    from common.errors import PrivacyRefused
+    from common.privacy.ledger import Ceiling, Ledger
+    from common.privacy.plan import ADJACENCY, UNIT
+
+    site = SiteFolder(folder)
+    ceiling = site.config().ceiling
+    if ceiling is None:
+        raise PrivacyRefused("this site has no ceiling, so it keeps no ledger", where=str(folder))
+    book = Ledger.open(site.ledger_path, Ceiling(ceiling.epsilon, ceiling.delta))
+    spent, entries = book.spent(), book.entries()
+    if as_json:
+        fields = {"unit": UNIT, "adjacency": ADJACENCY, "delta": spent.delta, "epsilon_prv": spent.prv}
+        more = {"epsilon_rdp": spent.rdp, "ceiling": ceiling.epsilon, "releases": len(entries)}
+        typer.echo(json.dumps(fields | more))
+        return
+    typer.echo(f"spent    ε = {spent.prv:.3f} at δ = {spent.delta:g} (PRV; RDP bounds it by {spent.rdp:.3f})")
+    typer.echo(
+        f"ceiling  ε = {ceiling.epsilon:g}, of which {max(0.0, ceiling.epsilon - spent.prv):.3f} is left"
+    )
+    typer.echo(f"unit     {UNIT}; {ADJACENCY}; {len(entries)} releases")

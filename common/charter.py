@@ -1,0 +1,177 @@
+"""What the platforms agreed before any private row was read: roster, thresholds, ring, model, privacy.
+
+Every platform signs the same bytes and every site pins them; the coordinator can change none of it.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+
+from common.errors import HanseError
+from common.files import write_atomically
+from common.model.training import LocalTraining, Size
+from common.privacy.plan import PrivacyPlan
+from common.secagg.ring import Ring
+from common.secagg.terms import Terms
+
+_SIGNED = b"hanse/charter/1"
+
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
+
+
+class CharterInvalid(HanseError):
+    """The charter is not what every platform on its roster signed."""
+
+    exit_code = 2
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Member(_Frozen):
+    """One platform: its key, its contract weight, how it trains and what it may spend."""
+
+    platform: Name
+    public_key: Digest
+    weight: PositiveFloat
+    training: LocalTraining
+    privacy: PrivacyPlan | None
+
+
+class ModelTerms(_Frozen):
+    """The shared model, pinned: dial, feature width, and digests of encoder, feature basis and layout."""
+
+    size: Size
+    features: PositiveInt
+    parameters: PositiveInt
+    encoder: Digest
+    basis: Digest
+    layout: Digest
+
+
+class ServerTraining(_Frozen):
+    """The coordinator's optimiser (FedAdam; Reddi et al., 2021) and the averaging of released parameters."""
+
+    learning_rate: PositiveFloat = 0.01
+    beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    beta2: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    epsilon: PositiveFloat = 1e-4
+    average: Annotated[float, Field(ge=0, lt=1)] = 0.5
+
+
+class Charter(_Frozen):
+    """The whole agreement.
+
+    With ``privacy="local"`` every platform's own noise makes all it emits (ε, δ)-DP and ``seed`` is absent;
+    with ``privacy="off"`` there is no privacy plan, and a seed makes the run repeatable.
+
+    Raises:
+        pydantic.ValidationError: on duplicate members, fewer than max(3, colluders + 2) of them, a plan
+        without
+            privacy, privacy without a plan, or a seed with privacy on.
+    """
+
+    version: Literal[1] = 1
+    name: Name
+    algorithm: Literal["hanse-secagg-1"] = "hanse-secagg-1"
+    members: tuple[Member, ...]
+    colluders: Annotated[int, Field(ge=0)] = 1
+    ring_clip: PositiveFloat
+    ring_bits: Annotated[int, Field(ge=8, le=22)] = 22
+    rounds: PositiveInt
+    model: ModelTerms
+    server: ServerTraining
+    privacy: Literal["local", "off"]
+    seed: int | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        names = [member.platform for member in self.members]
+        least = max(3, self.colluders + 2)
+        private = self.privacy == "local"
+        if len(set(names)) != len(names):
+            raise ValueError("a platform stands on the roster twice")
+        if len(names) < least:
+            raise ValueError(f"{len(names)} platforms: a sum of fewer than {least} would expose its members")
+        if any((member.privacy is not None) != private for member in self.members):
+            raise ValueError(f"with privacy {self.privacy!r} all members have a plan, or none")
+        if private == (self.seed is not None):
+            raise ValueError("a seed makes noise removable: it belongs to runs with privacy off")
+        return self
+
+    def digest(self) -> bytes:
+        """SHA-256 of the canonical JSON: what is signed and pinned."""
+        document = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(_SIGNED + document.encode()).digest()
+
+    def member(self, platform: str) -> Member:
+        """The terms of one platform.
+
+        Raises:
+            CharterInvalid: when it is not on the roster.
+        """
+        for member in self.members:
+            if member.platform == platform:
+                return member
+        raise CharterInvalid(f"{platform} is not on the roster", where=self.name)
+
+    def terms(self) -> Terms:
+        """What secure aggregation needs of the agreement."""
+        roster = {member.platform: bytes.fromhex(member.public_key) for member in self.members}
+        ring = Ring(self.ring_clip, self.ring_bits)
+        return Terms(self.digest(), roster, self.colluders, self.model.parameters, ring)
+
+
+class SignedCharter(_Frozen):
+    """A charter and the signatures of its members, by platform, in hexadecimal."""
+
+    charter: Charter
+    signatures: dict[str, str] = Field(default_factory=dict)
+
+    def signed_by(self, platform: str, identity: Ed25519PrivateKey) -> "SignedCharter":
+        """The same charter with one more signature."""
+        signature = identity.sign(self.charter.digest()).hex()
+        return SignedCharter(charter=self.charter, signatures={**self.signatures, platform: signature})
+
+    def verified(self) -> Charter:
+        """The charter, once every member's signature holds (Ed25519, RFC 8032).
+
+        Raises:
+            CharterInvalid: naming the first platform whose signature is missing or wrong.
+        """
+        for member in self.charter.members:
+            key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(member.public_key))
+            try:
+                key.verify(bytes.fromhex(self.signatures[member.platform]), self.charter.digest())
+            except KeyError:
+                raise CharterInvalid(f"{member.platform} has not signed", where=self.charter.name) from None
+            except (InvalidSignature, ValueError):
+                raise CharterInvalid(
+                    f"the signature of {member.platform} is not over this charter", where=self.charter.name
+                ) from None
+        return self.charter
+
+    def save(self, path: Path) -> None:
+        """Write the charter as JSON, atomically."""
+        write_atomically(path, self.model_dump_json(indent=2).encode(), mode=0o644)
+
+    @classmethod
+    def load(cls, path: Path) -> "SignedCharter":
+        """Read a charter; it is not trusted before :meth:`verified`.
+
+        Raises:
+            CharterInvalid: when there is no readable charter at ``path``.
+        """
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise CharterInvalid(
+                "no readable charter", where=str(path), why=type(error).__name__, hint="draft and sign again"
+            ) from error

