@@ -1,5 +1,6 @@
 """From an experiment's record to its report: rows with intervals, a two-line answer, and four files."""
 
+from scenarios.experiments.report.build import Report, build_report
 from scenarios.experiments.report.record import (
     METRICS_SCHEMA,
     Cell,
@@ -12,7 +13,6 @@ from scenarios.experiments.report.record import (
     Setting,
     Traffic,
 )
-from scenarios.experiments.report.rows import Report, build_report
 from scenarios.experiments.report.writer import write_report
 
 __all__ = [

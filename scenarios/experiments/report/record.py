@@ -23,9 +23,9 @@ METRICS_SCHEMA: Final = pl.Schema(
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One trained system: which, in which repeat, at which planned ε (``None``: no differential privacy).
+    """One trained system: which one, its repeat, and the planned ε (``None``: no differential privacy).
 
-    ``seed`` is a true seed without differential privacy, and a repeat number with it: noise from the operating
+    ``seed`` is a true seed without differential privacy and a repeat number with it: noise from the operating
     system cannot be repeated.
     """
 
@@ -97,8 +97,8 @@ class Traffic:
 class RoundEntry:
     """One federated round of one cell.
 
-    ``seconds_by_phase`` keeps the order of the phases. ``dropped`` are those of ``cohort`` that are not in the sum.
-    ``void`` is the reason where the round gave no sum, else empty.
+    ``seconds_by_phase`` keeps the order of the phases. ``dropped``: those of ``cohort`` not in the sum.
+    ``void``: the reason where the round gave no sum, else empty.
     """
 
     cell: Cell
@@ -122,7 +122,10 @@ class RoundEntry:
 
 @dataclass(frozen=True, slots=True)
 class PlatformFacts:
-    """What a reader must know of one platform's data. ``dropped_rows`` counts by reason; ``items`` is the catalogue."""
+    """What a reader must know of one platform's data.
+
+    ``users`` took part; ``items`` is the whole catalogue; ``dropped_rows`` counts by reason.
+    """
 
     name: str
     title: str
@@ -138,7 +141,7 @@ class PlatformFacts:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What was run. ``limits`` says, a sentence each, what this run left out (fewer users, fewer repeats …)."""
+    """What was run. ``limits``: a sentence for each thing this run left out (users, repeats …)."""
 
     title: str
     platforms: tuple[PlatformFacts, ...]

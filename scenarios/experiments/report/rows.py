@@ -1,22 +1,69 @@
-"""Rows of the report: means, paired differences and their intervals, per platform, system, ε, slice and metric."""
+"""Rows of ``report.json``: a mean or a paired difference, each with its interval, users, ε and seed."""
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
-from scenarios.experiments.report.record import ExperimentRecord
+from scenarios.experiments.report.compare import Column, Comparison
+from scenarios.experiments.report.names import REFERENCES
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """A finished report; :meth:`to_json` is the content of ``report.json``."""
+class Row:
+    """One figure, absolute, with its 95 % interval over ``users`` drawn again and again.
 
-    answer: str
+    ``seed`` is the repeat, or ``None`` for the mean over repeats, user by user. ``difference_to`` names a
+    system without differential privacy; it is ``None`` in the row that compares with nothing.
+    """
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values, in the shape of ``schema.json``."""
-        raise NotImplementedError
+    platform: str
+    system: str
+    seed: int | None
+    epsilon: float | None
+    slice: str
+    metric: str
+    users: int
+    mean: float
+    low: float
+    high: float
+    difference_to: str | None = None
+    difference: float | None = None
+    difference_low: float | None = None
+    difference_high: float | None = None
 
 
-def build_report(record: ExperimentRecord) -> Report:
-    """Work out rows, verdicts and the answer of one experiment."""
-    raise NotImplementedError
+def build_rows(compared: Iterable[Comparison]) -> tuple[Row, ...]:
+    """Every column of every comparison: once alone, and once against each reference that was run."""
+    return tuple(row for comparison in compared for row in _rows(comparison))
+
+
+def _rows(comparison: Comparison) -> Iterator[Row]:
+    for place, column in enumerate(comparison.columns):
+        yield (alone := _alone(comparison, place, column))
+        for reference in REFERENCES:
+            other = comparison.averaged(reference, None, column.metric)
+            if other is not None and (reference, None) != (column.system, column.epsilon):
+                yield _against(alone, comparison, place, other)
+
+
+def _alone(comparison: Comparison, place: int, column: Column) -> Row:
+    return Row(
+        platform=comparison.platform,
+        system=column.system,
+        seed=column.seed,
+        epsilon=column.epsilon,
+        slice=comparison.slice,
+        metric=column.metric,
+        users=comparison.users,
+        **comparison.mean(place)._asdict(),
+    )
+
+
+def _against(alone: Row, comparison: Comparison, place: int, reference: int) -> Row:
+    estimate = comparison.difference(place, reference)
+    return replace(
+        alone,
+        difference_to=comparison.columns[reference].system,
+        difference=estimate.mean,
+        difference_low=estimate.low,
+        difference_high=estimate.high,
+    )

@@ -1,0 +1,86 @@
+"""From a record to a report: the one place where rows, findings and the answer come together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scenarios.experiments.report import names
+from scenarios.experiments.report.answer import Answer, Cost, Spent, answer
+from scenarios.experiments.report.compare import Comparison, comparisons
+from scenarios.experiments.report.findings import find
+from scenarios.experiments.report.record import ExperimentRecord, PrivacyEntry, RoundEntry
+from scenarios.experiments.report.rows import Row, build_rows
+from scenarios.experiments.report.verdict import Finding, headline
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an experiment found.
+
+    ``findings``: one per platform and ε, over all users; ``slices``: the same on every other slice.
+    """
+
+    answer: Answer
+    findings: tuple[Finding, ...]
+    slices: dict[str, tuple[Finding, ...]]
+    rows: tuple[Row, ...]
+
+    @property
+    def epsilon(self) -> float | None:
+        """The planned ε the answer speaks of; ``None`` where nothing was run with differential privacy."""
+        chosen = headline(self.findings)
+        return chosen[0].epsilon if chosen else None
+
+
+def build_report(record: ExperimentRecord) -> Report:
+    """Work out rows, findings and the answer of one experiment; the same record gives the same report."""
+    compared = tuple(comparisons(record.metrics))
+    findings = find(compared)
+    chosen = headline(findings)
+    epsilon = chosen[0].epsilon if chosen else None
+    spent, cost = spent_at(record.privacy, epsilon), cost_at(record.rounds, epsilon)
+    return Report(
+        answer=answer(findings, spent, cost, names.metric_title(names.HEADLINE_METRIC)),
+        findings=findings,
+        slices={
+            one.slice: find(compared, one.slice) for one in compared if one.slice != names.HEADLINE_SLICE
+        },
+        rows=build_rows(compared),
+    )
+
+
+def _others(compared: Sequence[Comparison]) -> list[str]:
+    return [name for name in dict.fromkeys(one.slice for one in compared) if name != names.HEADLINE_SLICE]
+
+
+def spent_at(entries: Sequence[PrivacyEntry], epsilon: float | None) -> Spent | None:
+    """The largest ε of any platform's ledger, and the largest joint one, for the plan of ``epsilon``."""
+    planned = [entry for entry in entries if entry.target == epsilon]
+    alone = [entry for entry in planned if entry.platform != "joint"]
+    if not alone:
+        return None
+    dearest = max(alone, key=lambda entry: entry.epsilon_prv)
+    joint = max((e for e in planned if e.platform == "joint"), key=lambda e: e.epsilon_prv, default=None)
+    if joint is None:
+        return Spent(dearest.epsilon_prv, dearest.delta)
+    return Spent(dearest.epsilon_prv, dearest.delta, joint.epsilon_prv, joint.delta, joint.platforms)
+
+
+def cost_at(rounds: Sequence[RoundEntry], epsilon: float | None) -> Cost | None:
+    """Bytes of the dearest platform and seconds, over all rounds of the slowest repeat at ``epsilon``."""
+    cells = {
+        entry.cell
+        for entry in rounds
+        if entry.cell.system == names.FEDERATED and entry.cell.epsilon == epsilon
+    }
+    if not cells:
+        return None
+    costs = [_cost([entry for entry in rounds if entry.cell == cell]) for cell in cells]
+    return max(costs, key=lambda cost: cost.seconds)
+
+
+def _cost(rounds: Sequence[RoundEntry]) -> Cost:
+    platforms = {platform for entry in rounds for platform in entry.traffic}
+    up = {p: sum(entry.traffic[p].up for entry in rounds if p in entry.traffic) for p in platforms}
+    down = {p: sum(entry.traffic[p].down for entry in rounds if p in entry.traffic) for p in platforms}
+    seconds = sum(sum(entry.seconds_by_phase.values()) for entry in rounds)
+    return Cost(len(rounds), max(up.values(), default=0), max(down.values(), default=0), seconds)

@@ -1,0 +1,130 @@
+"""Users drawn again and again: one resampling per platform and slice, from which every interval comes.
+
+All systems of a platform and slice see the same draws of users, so every difference is a paired one.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import reduce
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from common.metrics.intervals import bootstrap_means
+
+_LOW, _HIGH = 2.5, 97.5
+
+Floats = NDArray[np.float64]
+
+
+class Column(NamedTuple):
+    """One system's values of one metric. ``seed`` is ``None`` for the mean over all repeats, user by user."""
+
+    system: str
+    epsilon: float | None
+    seed: int | None
+    metric: str
+
+
+class Estimate(NamedTuple):
+    """A mean with the ends of its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """All systems on the same users of one platform and slice.
+
+    ``means``: shape (k,), one per column. ``draws``: shape (b, k), the same means over resampled users.
+    """
+
+    platform: str
+    slice: str
+    users: int
+    columns: tuple[Column, ...]
+    repeats: dict[tuple[str, float | None], tuple[int, ...]]
+    means: Floats = field(repr=False)
+    draws: Floats = field(repr=False)
+
+    def averaged(self, system: str, epsilon: float | None, metric: str) -> int | None:
+        """The place of the column to quote: the mean over repeats, or the only repeat."""
+        seeds = self.repeats.get((system, epsilon), ())
+        wanted = Column(system, epsilon, seeds[0] if len(seeds) == 1 else None, metric)
+        return self.columns.index(wanted) if wanted in self.columns else None
+
+    def mean(self, place: int) -> Estimate:
+        """The mean of a column with its interval."""
+        return _estimate(float(self.means[place]), self.draws[:, place])
+
+    def difference(self, place: int, reference: int) -> Estimate:
+        """The paired difference of two columns with its interval."""
+        point = float(self.means[place] - self.means[reference])
+        return _estimate(point, self.draws[:, place] - self.draws[:, reference])
+
+    def p_value(self, place: int, reference: int) -> float:
+        """Two-sided bootstrap p-value of no difference (Efron and Tibshirani, 1993, 15.4)."""
+        drawn = self.draws[:, place] - self.draws[:, reference]
+        below, above = np.count_nonzero(drawn <= 0), np.count_nonzero(drawn >= 0)
+        return float(min(1.0, 2 * (1 + min(below, above)) / (1 + len(drawn))))
+
+    def recovered(self, place: int, start: int, end: int) -> Estimate | None:
+        """The share of the way from ``start`` to ``end`` a column has gone, where there surely is a way."""
+        way = self.difference(end, start)
+        if way.low <= 0:
+            return None
+        ratio = (self.draws[:, place] - self.draws[:, start]) / (self.draws[:, end] - self.draws[:, start])
+        gone = float(self.means[place] - self.means[start])
+        return _estimate(gone / way.mean, ratio)
+
+
+def _estimate(mean: float, draws: Floats) -> Estimate:
+    low, high = np.percentile(draws, (_LOW, _HIGH))
+    return Estimate(mean, float(low), float(high))
+
+
+def comparisons(metrics: pl.DataFrame) -> Iterator[Comparison]:
+    """One comparison for each platform and slice, over the users every system was measured on."""
+    for (platform, name), frame in metrics.group_by("platform", "slice", maintain_order=True):
+        table = _by_user(frame)
+        columns, values = tuple(table), np.column_stack(list(table.values()))
+        if not len(values):
+            continue
+        draws = np.column_stack([bootstrap_means(column) for column in values.T])
+        repeats = _repeats(columns)
+        yield Comparison(str(platform), str(name), len(values), columns, repeats, values.mean(axis=0), draws)
+
+
+def _by_user(frame: pl.DataFrame) -> dict[Column, Floats]:
+    """Values by column, all on the same users in the same order; more than one repeat adds their mean."""
+    measured = {
+        Column(system, epsilon, seed, metric): group.sort("user")
+        for (system, epsilon, seed, metric), group in frame.filter(pl.col("value").is_finite()).group_by(
+            "system", "epsilon", "seed", "metric", maintain_order=True
+        )
+    }
+    shared = reduce(np.intersect1d, (group["user"].to_numpy() for group in measured.values()))
+    table = {
+        column: group.filter(pl.col("user").is_in(shared))["value"].to_numpy()
+        for column, group in measured.items()
+    }
+    return {**_mean_over_repeats(table), **table}
+
+
+def _mean_over_repeats(table: dict[Column, Floats]) -> dict[Column, Floats]:
+    repeats: dict[Column, list[Floats]] = {}
+    for column, values in table.items():
+        repeats.setdefault(column._replace(seed=None), []).append(values)
+    return {column: np.mean(values, axis=0) for column, values in repeats.items() if len(values) > 1}
+
+
+def _repeats(columns: Iterable[Column]) -> dict[tuple[str, float | None], tuple[int, ...]]:
+    seeds: dict[tuple[str, float | None], set[int]] = {}
+    for column in columns:
+        if column.seed is not None:
+            seeds.setdefault((column.system, column.epsilon), set()).add(column.seed)
+    return {cell: tuple(sorted(found)) for cell, found in seeds.items()}

@@ -1,0 +1,77 @@
+"""The content of ``report.json``, in the shape of ``schema.json``: values that JSON can say."""
+
+from dataclasses import asdict
+from typing import Any, Final
+
+from scenarios.experiments.report.build import Report
+from scenarios.experiments.report.record import ExperimentRecord, GateDecision, PrivacyEntry, RoundEntry
+from scenarios.experiments.report.rows import Row
+from scenarios.experiments.report.verdict import Finding
+from scenarios.experiments.report.wording import coarse
+
+NOTES: Final = (
+    "Made by someone who holds every platform's data: publishing this report is not covered by any epsilon.",
+    "With an epsilon, a row's seed is the number of a repeat: operating-system noise cannot be repeated.",
+    "Each system, ε and repeat is a what-if with a ledger of its own; releasing several of them would compose.",
+    "Intervals are 95 % percentile bootstraps over users, paired; they hold the model fixed.",
+    "Times are rounded to two digits.",
+)
+_DIGITS: Final = 7
+
+
+def document(report: Report, record: ExperimentRecord) -> dict[str, Any]:
+    """All of ``report.json``; tuples become lists when it is written."""
+    return {
+        "answer": report.answer.text,
+        "rows": [_row(row) for row in report.rows],
+        "privacy": [_privacy(entry) for entry in record.privacy],
+        "rounds": [_round(entry) for entry in record.rounds],
+        "versions": dict(record.versions),
+        "findings": [
+            _finding(finding, name)
+            for name, findings in (("new", report.findings), *report.slices.items())
+            for finding in findings
+        ],
+        "gates": [_gate(gate) for gate in record.gates],
+        "setting": asdict(record.setting),
+        "notes": NOTES,
+    }
+
+
+def _row(row: Row) -> dict[str, Any]:
+    return {name: _rounded(value) for name, value in asdict(row).items()}
+
+
+def _rounded(value: Any) -> Any:
+    return round(value, _DIGITS) if isinstance(value, float) else value
+
+
+def _finding(finding: Finding, name: str) -> dict[str, Any]:
+    verdict = {"slice": name, "verdict": finding.verdict, "resolvable": finding.resolvable}
+    return {key: _rounded(value) for key, value in {**asdict(finding), **verdict}.items()}
+
+
+def _gate(gate: GateDecision) -> dict[str, Any]:
+    plain = asdict(gate)
+    return {"platform": plain.pop("platform"), **plain.pop("cell"), **plain}
+
+
+def _privacy(entry: PrivacyEntry) -> dict[str, Any]:
+    return asdict(entry)
+
+
+def _round(entry: RoundEntry) -> dict[str, Any]:
+    return {
+        "number": entry.number,
+        **asdict(entry.cell),
+        "seconds_by_phase": {phase: coarse(taken) for phase, taken in entry.seconds_by_phase.items()},
+        "bytes_up": entry.bytes_up,
+        "bytes_down": entry.bytes_down,
+        "cohort": entry.cohort,
+        "dropped": entry.dropped,
+        "platforms": {
+            name: {"bytes_up": traffic.up, "bytes_down": traffic.down}
+            for name, traffic in entry.traffic.items()
+        },
+        "void": entry.void,
+    }

@@ -1,0 +1,59 @@
+"""``report.md``: the answer and its tables, short enough for a pull request or a letter."""
+
+from collections.abc import Iterable, Sequence
+
+from scenarios.experiments.report import wording
+from scenarios.experiments.report.build import Report
+from scenarios.experiments.report.charts import epsilon_title
+from scenarios.experiments.report.document import NOTES
+from scenarios.experiments.report.names import system_title
+from scenarios.experiments.report.record import ExperimentRecord, PrivacyEntry
+from scenarios.experiments.report.tables import ledger
+from scenarios.experiments.report.verdict import Finding
+
+_UPLIFT = ("platform", "ε", "against", "users", "repeats", "uplift (95 %)", "verdict")
+_SPENT = ("plan", "platform", "ε (PRV)", "ε (RDP)", "δ", "releases")
+
+
+def summary(report: Report, record: ExperimentRecord) -> str:
+    """The report in Markdown."""
+    answer = report.answer
+    parts = [
+        f"# {_plain(record.setting.title)}",
+        f"**{_plain(answer.headline)}**",
+        _plain(answer.price),
+        _plain(answer.evidence),
+        "## Uplift in NDCG@10 against the best each platform has alone",
+        _table(_UPLIFT, map(_uplift, report.findings)),
+        "## Privacy spent",
+        _table(_SPENT, map(_spent, ledger(record.privacy))),
+        "## Before you quote it",
+        "\n".join(f"- {_plain(note)}" for note in (*NOTES, *record.setting.limits)),
+        _plain(", ".join(f"{name} {version}" for name, version in record.versions.items())),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _uplift(finding: Finding) -> tuple[str, ...]:
+    uplift = wording.percent_interval(*finding.relative)
+    counts = (wording.count(finding.users), str(finding.repeats))
+    against = system_title(finding.reference)
+    return (finding.platform, epsilon_title(finding.epsilon), against, *counts, uplift, finding.verdict)
+
+
+def _spent(entry: PrivacyEntry) -> tuple[str, ...]:
+    joint = f"one person on {wording.listed(entry.platforms)}"
+    who = joint if entry.platform == "joint" else entry.platform
+    spent = (wording.epsilon(entry.epsilon_prv), wording.epsilon(entry.epsilon_rdp), wording.delta(entry.delta))
+    return (epsilon_title(entry.target), who, *spent, str(entry.releases))
+
+
+def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    cells = [head, ["---"] * len(head), *lines]
+    return "\n".join(f"| {' | '.join(_plain(cell) for cell in line)} |" for line in cells)
+
+
+def _plain(text: str) -> str:
+    """``text`` without what Markdown or HTML in it would do."""
+    escaped = "".join(f"\\{letter}" if letter in "\\`*_[]|#~" else letter for letter in text)
+    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace("\n", " ")

@@ -1,0 +1,62 @@
+"""What systems, slices, metrics and phases are called in a report, and in which order they stand."""
+
+from collections.abc import Iterable
+from typing import Final
+
+FEDERATED: Final = "federated"
+ZERO_EXCHANGE: Final = "zero-exchange"
+LOCAL_ONLY: Final = "local-only"
+POOLED: Final = "pooled"
+REFERENCES: Final = (ZERO_EXCHANGE, LOCAL_ONLY, POOLED, FEDERATED)
+"""Systems others are compared with, each in its form without differential privacy."""
+
+HEADLINE_METRIC: Final = "ndcg@10"
+HEADLINE_SLICE: Final = "new"
+
+SYSTEMS: Final = {
+    "popularity": ("popularity", "what sold most, all time"),
+    "popularity-7d": ("popularity, 7 days", "what sold most in the last seven days"),
+    "ease": ("EASE", "what goes with what, from the platform's own rows"),
+    "item-knn": ("item-kNN", "what goes with what, from the platform's own rows"),
+    "text": ("text alone", "the public encoder without any training"),
+    "zero-exchange": ("zero-exchange", "public text and local heads; nothing is exchanged"),
+    "local-only": ("local-only", "the same neural model, trained on the platform's own rows alone"),
+    "federated": ("federated", "the shared model behind the platform's do-no-harm gate"),
+    "federated-ungated": ("federated, no gate", "the shared model as it is, whatever it does"),
+    "pooled": ("pooled", "all rows in one place, no privacy: the ceiling"),
+    "pooled-clipped": ("pooled, clipped", "pooled with per-user clipping and no noise"),
+}
+
+SLICES: Final = {
+    "new": ("all users", "items new to the user, full catalogue"),
+    "repurchase": ("repurchase", "items the user already knows"),
+    "cold-0": ("cold, 0 events", "users without a known event"),
+    "cold-1-2": ("cold, 1–2 events", "users with one or two known events"),
+    "cold-3-5": ("cold, 3–5 events", "users with three to five known events"),
+    "cold-items": ("cold items", "items nobody touched before the cut"),
+    "light": ("light users", "the less active half"),
+    "heavy": ("heavy users", "the more active half"),
+}
+
+METRICS: Final = {"ndcg@10": "NDCG@10", "recall@10": "Recall@10", "mrr@10": "MRR@10"}
+
+
+def system_title(name: str) -> str:
+    """``EASE`` for ``ease``; an unknown name is its own title."""
+    return SYSTEMS.get(name, (name, ""))[0]
+
+
+def slice_title(name: str) -> str:
+    """``cold, 0 events`` for ``cold-0``; an unknown name is its own title."""
+    return SLICES.get(name, (name, ""))[0]
+
+
+def metric_title(name: str) -> str:
+    """``NDCG@10`` for ``ndcg@10``; an unknown name is its own title."""
+    return METRICS.get(name, name)
+
+
+def ordered(names: Iterable[str], known: Iterable[str]) -> list[str]:
+    """``names`` once each: the ``known`` ones in their order, then the others by alphabet."""
+    place = {name: index for index, name in enumerate(known)}
+    return sorted(set(names), key=lambda name: (place.get(name, len(place)), name))

@@ -1,0 +1,131 @@
+"""The cells of the page's tables: relative differences with their intervals, and what was counted."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from statistics import median
+
+import polars as pl
+
+from scenarios.experiments.report import names
+from scenarios.experiments.report.figures import Figures
+from scenarios.experiments.report.record import GateDecision, PrivacyEntry, RoundEntry
+from scenarios.experiments.report.rows import Row
+from scenarios.experiments.report.verdict import Finding
+
+_TEXTLESS = ("ease", "item-knn", "popularity", "popularity-7d")
+_BYTES_PER_PARAMETER = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """A relative paired difference (shares, not percent) of ``system`` to ``reference``, uncorrected."""
+
+    system: str
+    reference: str
+    users: int
+    mean: float
+    low: float
+    high: float
+
+    @property
+    def tone(self) -> str:
+        """Where the interval lies: ``above``, ``below`` or ``around`` zero."""
+        return "above" if self.low > 0 else "below" if self.high < 0 else "around"
+
+
+def effect(figures: Figures, platform: str, system: str, epsilon: float | None, to: str) -> Effect | None:
+    """``system`` at ``epsilon`` against ``to`` without differential privacy, relative to the mean of ``to``."""
+    row, reference = figures.row(platform, system, epsilon, against=to), figures.row(platform, to)
+    return None if row is None or reference is None else _relative(row, reference)
+
+
+def _relative(row: Row, reference: Row) -> Effect:
+    scale = reference.mean or float("inf")
+    difference = (row.difference or 0.0, row.difference_low or 0.0, row.difference_high or 0.0)
+    mean, low, high = (value / scale for value in difference)
+    return Effect(row.system, reference.system, row.users, mean, low, high)
+
+
+def ceiling(figures: Figures, platform: str) -> Effect | None:
+    """Pooled data against the best a platform has alone: the most that sharing rows could give."""
+    alone = [system for system in (names.ZERO_EXCHANGE, names.LOCAL_ONLY) if figures.row(platform, system)]
+    best = max(alone, key=lambda system: _mean(figures, platform, system), default=None)
+    return None if best is None else effect(figures, platform, names.POOLED, None, best)
+
+
+def text_gain(figures: Figures, platform: str) -> Effect | None:
+    """Zero-exchange against the strongest local system without text: what public text alone gives."""
+    measured = [system for system in _TEXTLESS if figures.row(platform, system)]
+    best = max(measured, key=lambda system: _mean(figures, platform, system), default=None)
+    if best is None or (turned := effect(figures, platform, best, None, names.ZERO_EXCHANGE)) is None:
+        return None
+    ours, theirs = _mean(figures, platform, names.ZERO_EXCHANGE), _mean(figures, platform, best)
+    scale = ours / theirs if theirs else 0.0
+    return Effect(
+        names.ZERO_EXCHANGE, best, turned.users, -turned.mean * scale, -turned.high * scale, -turned.low * scale
+    )
+
+
+def _mean(figures: Figures, platform: str, system: str) -> float:
+    row = figures.row(platform, system)
+    return 0.0 if row is None else row.mean
+
+
+def gates(decisions: tuple[GateDecision, ...], platform: str, epsilon: float | None) -> list[GateDecision]:
+    """What the gate of ``platform`` decided in each repeat of the federated system at ``epsilon``."""
+    return [
+        gate
+        for gate in decisions
+        if (gate.platform, gate.cell.system, gate.cell.epsilon) == (platform, names.FEDERATED, epsilon)
+    ]
+
+
+def at(findings: tuple[Finding, ...], platform: str, epsilon: float | None) -> Finding | None:
+    """The finding of one platform at one ε."""
+    return next((f for f in findings if (f.platform, f.epsilon) == (platform, epsilon)), None)
+
+
+def repeats(rows: tuple[Row, ...], finding: Finding) -> tuple[float, ...]:
+    """The relative difference in each repeat behind ``finding``."""
+    scale = finding.reference_mean or float("inf")
+    return tuple(
+        (row.difference or 0.0) / scale
+        for row in rows
+        if row.seed is not None
+        and (row.platform, row.system, row.epsilon) == (finding.platform, names.FEDERATED, finding.epsilon)
+        and (row.slice, row.metric) == (names.HEADLINE_SLICE, names.HEADLINE_METRIC)
+        and row.difference_to == finding.reference
+    )
+
+
+def seeds(metrics: pl.DataFrame) -> list[tuple[str, list[int]]]:
+    """Seeds, or repeat numbers, by system."""
+    found = dict(metrics.group_by("system").agg(pl.col("seed").unique().sort()).iter_rows())
+    return [(system, found[system]) for system in names.ordered(found, names.SYSTEMS)]
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformTraffic:
+    """Bytes of one platform: the median round and the whole run; ``overhead``: upload against plain float32."""
+
+    platform: str
+    up: float
+    down: float
+    total_up: int
+    total_down: int
+    overhead: float
+
+
+def traffic(rounds: list[RoundEntry], parameters: int) -> Iterator[PlatformTraffic]:
+    """One line per platform that took part."""
+    for platform in dict.fromkeys(platform for entry in rounds for platform in entry.traffic):
+        seen = [entry.traffic[platform] for entry in rounds if platform in entry.traffic]
+        up, down = median(one.up for one in seen), median(one.down for one in seen)
+        total_up, total_down = sum(one.up for one in seen), sum(one.down for one in seen)
+        overhead = up / (_BYTES_PER_PARAMETER * parameters)
+        yield PlatformTraffic(platform, up, down, total_up, total_down, overhead)
+
+
+def ledger(entries: tuple[PrivacyEntry, ...]) -> list[PrivacyEntry]:
+    """Entries by falling ε of the plan, the joint figure after the platforms it composes."""
+    return sorted(entries, key=lambda entry: (-entry.target, entry.platform == "joint"))
