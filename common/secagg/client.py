@@ -12,16 +12,13 @@ sends an answer. A state whose check fails is used up as well, so a faulty round
 its middle.
 """
 
-import secrets
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from common.deltas import MaskedDelta, QuantizedDelta
-from common.secagg import envelopes
-from common.secagg.envelopes import Route, Shares
+from common.secagg.envelopes import Route, Shares, open_envelope
 from common.secagg.errors import BadAdvert, BadShares, BadSpec, BadSurvivors, NoQuorum, UnknownPlatform
 from common.secagg.keys import pair_key, self_key, sign, verify
 from common.secagg.masks import apply_masks
@@ -37,46 +34,14 @@ from common.secagg.once import Once
 from common.secagg.rules import (
     advert_fault,
     adverts_hash,
-    commitment,
     lanes_hash,
     release_bytes,
     require_enough,
     sharers_hash,
 )
-from common.secagg.shamir import split
+from common.secagg.seat import Seat, Secrets, deal, sealed_shares, signed_advert
 from common.secagg.terms import RoundSpec, Terms
 from common.secagg.transcript import names
-
-
-@dataclass(frozen=True)
-class Seat:
-    """One platform's place in one round: who it is and what it agreed to."""
-
-    me: str
-    identity: Ed25519PrivateKey = field(repr=False)
-    terms: Terms
-    spec: RoundSpec
-    digest: bytes
-
-
-@dataclass(frozen=True)
-class Secrets:
-    """A round's own secrets: the X25519 keys to ``seal`` shares and to agree ``mask`` keys, and the mask
-    ``seed``.
-    """
-
-    seal: X25519PrivateKey = field(repr=False)
-    mask: X25519PrivateKey = field(repr=False)
-    seed: bytes = field(repr=False)
-
-    @classmethod
-    def fresh(cls) -> "Secrets":
-        """New secrets from the operating system's randomness.
-
-        Guarantee: independent of every other round's.
-        Refuses: nothing.
-        """
-        return cls(X25519PrivateKey.generate(), X25519PrivateKey.generate(), secrets.token_bytes(32))
 
 
 def advertise(
@@ -95,15 +60,8 @@ def advertise(
     if identity.public_key().public_bytes_raw() != terms.roster[me]:
         raise BadSpec("advertise", me, why="this site's identity key is not the one in the charter")
     seat, own = Seat(me, identity, terms, spec, spec.digest(terms)), Secrets.fresh()
-    advert = _signed_advert(seat, own, witness)
+    advert = signed_advert(seat, own, witness)
     return Advertised(seat, advert, Once(own)), advert
-
-
-def _signed_advert(seat: Seat, own: Secrets, witness: Witness) -> Advert:
-    keys = (own.seal.public_key().public_bytes_raw(), own.mask.public_key().public_bytes_raw())
-    unsigned = Advert(seat.me, *keys, commitment(seat.digest, seat.me, own.seed), witness, b"")
-    signature = sign(seat.identity, "advert", seat.digest, *unsigned.fields)
-    return Advert(seat.me, *keys, unsigned.commitment, witness, signature)
 
 
 @dataclass(frozen=True)
@@ -125,8 +83,8 @@ class Advertised:
         peers = {advert.platform: advert for advert in adverts}
         self._check(adverts, peers)
         h1 = adverts_hash(self.seat.digest, adverts)
-        dealt = _deal(own, peers, self.seat)
-        message = _sealed(dealt, own, peers, self.seat, h1)
+        dealt = deal(own, peers, self.seat)
+        message = sealed_shares(dealt, own, peers, self.seat, h1)
         shared = Shared(self.seat, peers, h1, Once((own, dealt[self.seat.me])))
         return shared, message
 
@@ -142,30 +100,6 @@ class Advertised:
         if peers.get(seat.me) != self.advert:
             raise BadAdvert("share", seat.me, why="this site's own advert is missing or changed")
         require_enough("share", peers, seat.terms, seat.spec)
-
-
-def _deal(own: Secrets, peers: Collection[str], seat: Seat) -> dict[str, Shares]:
-    """Both secrets, split among the platforms that advertised, at their places in the cohort."""
-    holders = sorted(peers)
-    places = [seat.spec.index(holder) for holder in holders]
-    threshold = seat.terms.threshold(seat.spec.size)
-    seeds = split(own.seed, threshold, places)
-    keys = split(own.mask.private_bytes_raw(), threshold, places)
-    return dict(zip(holders, map(Shares, seeds, keys), strict=True))
-
-
-def _sealed(
-    dealt: Mapping[str, Shares], own: Secrets, peers: Mapping[str, Advert], seat: Seat, h1: bytes
-) -> SealedShares:
-    sealed = {}
-    for holder, shares in dealt.items():
-        route = Route(h1, seat.me, holder)
-        note = envelopes.receipt(shares, seat.identity, route).encode()
-        if holder == seat.me:
-            kept = note
-        else:
-            sealed[holder] = envelopes.seal(shares, own.seal, peers[holder].seal_key, route) + note
-    return SealedShares(sealed, kept)
 
 
 @dataclass(frozen=True)
@@ -201,17 +135,13 @@ class Shared:
     def _open(self, dealer: str, envelope: bytes, own: Secrets) -> Shares:
         route = Route(self.h1, dealer, self.seat.me)
         identity = self.seat.terms.roster[dealer]
-        shares = envelopes.open_envelope(envelope, own.seal, self.peers[dealer].seal_key, identity, route)
+        shares = open_envelope(envelope, own.seal, self.peers[dealer].seal_key, identity, route)
         if shares is None:
-            raise BadShares(
-                "mask", dealer, why="forged, misdirected, or from other adverts than this site saw"
-            )
+            raise BadShares("mask", dealer, why="forged, misdirected, or made for other adverts")
         return shares
 
     def _masked(self, delta: QuantizedDelta, own: Secrets, sharers: Collection[str]) -> MaskedDelta:
-        """Q(w·x) + PRG(own) + Σ PRG(pair) for later platforms − Σ PRG(pair) for earlier ones: pairs cancel in
-        the sum.
-        """
+        """Q(w·x) + PRG(own) + Σ PRG(pair with a later name) − Σ PRG(pair with an earlier one)."""
         me = self.seat.me
         plus, minus = [self_key(own.seed, self.h1, me)], list[bytes]()
         for peer in sharers:
@@ -244,7 +174,7 @@ class Masked:
             raise BadSurvivors("sign", self.seat.me, why="this platform sent its vector and is left out")
         if strangers := sorted(alive - set(self.sharers)):
             raise BadSurvivors(
-                "sign", strangers[0], why="it shared no secrets, so its masks could not be removed"
+                "sign", strangers[0], why="it dealt no shares, so no mask of its could come off"
             )
         require_enough("sign", alive, self.seat.terms, self.seat.spec)
         signature = sign(self.seat.identity, "survivors", self.h2, names(alive))
@@ -261,8 +191,7 @@ class Signed:
     _held: Once[dict[str, Shares]]
 
     def release(self, signatures: Mapping[str, bytes]) -> ReleasedShares:
-        """Phase 5. Call it after ``Memory.released(spec)`` has been persisted. ``signatures``: platform →
-        signature.
+        """Phase 5. ``signatures``: platform → signature. Persist ``Memory.released(spec)`` before calling it.
 
         Guarantee: of each platform one share leaves, never both, and which one follows from the set this site
             signed; t signatures on it mean that no other set can be unmasked, by anyone, with at most c
@@ -273,9 +202,7 @@ class Signed:
         signers = [name for name in self.survivors if self._signed_by(name, signatures.get(name, b""))]
         needed = self.seat.terms.threshold(self.seat.spec.size)
         if len(signers) < needed:
-            raise NoQuorum(
-                "unmask", why=f"{len(signers)} signatures on this site's survivor set, {needed} needed"
-            )
+            raise NoQuorum("unmask", why=f"{len(signers)} signatures on this site's set, {needed} needed")
         shares = {name: both.seed if name in self.survivors else both.key for name, both in held.items()}
         return ReleasedShares(shares, sign(self.seat.identity, "release", self.h2, release_bytes(shares)))
 

@@ -20,9 +20,7 @@ _ONLY_NONCE: Final = bytes(12)
 
 
 class Shares(NamedTuple):
-    """A holder's shares of one dealer's secrets: of its mask ``seed`` and of its mask ``key``; 33 bytes
-    each.
-    """
+    """A holder's shares of one dealer's secrets, its mask ``seed`` and its mask ``key``; 33 bytes each."""
 
     seed: bytes
     key: bytes
@@ -44,8 +42,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The dealer's signed hashes of both shares (32 bytes each): later they tell a false holder from a false
-    dealer.
+    """The dealer's signed hashes of both shares, 32 bytes each: they tell a false holder from a false dealer.
 
     A share is uniform in a field of 2²⁵⁶ elements even to t − 1 other holders, so its hash needs no secret
     salt to hide it; the route is the salt that keeps hashes of different shares apart.

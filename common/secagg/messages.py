@@ -3,16 +3,16 @@ each.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
 from common.deltas import Lanes, MaskedDelta
-from common.secagg.errors import Phase, ProtocolError
+from common.secagg.errors import ProtocolError
+from common.secagg.fields import Reader, name_bytes, table_bytes
 from common.secagg.keys import SIGNATURE_BYTES
 from common.secagg.shamir import SHARE_BYTES
-from common.secagg.terms import NAME_BYTES
 
 RECEIPT_BYTES: Final = 128  # two hashes and a signature; see envelopes
 SEALED_BYTES: Final = 82  # two shares and the tag of ChaCha20-Poly1305
@@ -28,11 +28,15 @@ class Witness:
     counter: int
     head: bytes
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.counter < 1 << 64 or len(self.head) != 32:
+            raise ProtocolError("advertise", why="a witness is a counter below 2⁶⁴ and a 32-byte head")
+
     def encode(self) -> bytes:
         """Counter as eight big-endian bytes, then the head.
 
-        Guarantee: injective for 32-byte heads.
-        Refuses: a counter outside 0 … 2⁶⁴ − 1 (OverflowError).
+        Guarantee: injective.
+        Refuses: nothing; no witness exists whose counter or head does not fit.
         """
         return self.counter.to_bytes(8, "big") + self.head
 
@@ -64,7 +68,7 @@ class Advert:
         Refuses: nothing.
         """
         _, *body = self.fields
-        return _name(self.platform) + b"".join(body) + self.signature
+        return name_bytes(self.platform) + b"".join(body) + self.signature
 
     @classmethod
     def decode(cls, data: bytes) -> "Advert":
@@ -73,7 +77,7 @@ class Advert:
         Guarantee: every field has its length; ``encode`` gives ``data`` back.
         Refuses: anything else (ProtocolError).
         """
-        read = _Reader(data, "advertise")
+        read = Reader(data, "advertise")
         name, seal_key, mask_key, commitment = read.name(), read.take(32), read.take(32), read.take(32)
         witness = Witness(int.from_bytes(read.take(8), "big"), read.take(32))
         signature = read.take(SIGNATURE_BYTES)
@@ -97,7 +101,7 @@ class SealedShares:
         Guarantee: ``decode`` gives the same shares.
         Refuses: nothing.
         """
-        return self.own + _table(self.envelopes)
+        return self.own + table_bytes(self.envelopes)
 
     @classmethod
     def decode(cls, data: bytes) -> "SealedShares":
@@ -106,7 +110,7 @@ class SealedShares:
         Guarantee: each envelope has 210 bytes; ``encode`` gives ``data`` back.
         Refuses: anything else (ProtocolError).
         """
-        read = _Reader(data, "share")
+        read = Reader(data, "share")
         own, envelopes = read.take(RECEIPT_BYTES), read.table(ENVELOPE_BYTES)
         read.end()
         return cls(envelopes, own)
@@ -138,7 +142,7 @@ class MaskedVector:
         """
         if lanes.dtype != np.uint32 or lanes.ndim != 1:
             raise ProtocolError("mask", why=f"lanes are {lanes.dtype} {lanes.shape}")
-        return cls(MaskedDelta(lanes), _Reader(data, "mask").only(SIGNATURE_BYTES))
+        return cls(MaskedDelta(lanes), Reader(data, "mask").only(SIGNATURE_BYTES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +166,7 @@ class SurvivorSignature:
         Guarantee: the signature has 64 bytes.
         Refuses: anything else (ProtocolError).
         """
-        return cls(_Reader(data, "sign").only(SIGNATURE_BYTES))
+        return cls(Reader(data, "sign").only(SIGNATURE_BYTES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +175,7 @@ class ReleasedShares:
     signed.
     """
 
-    shares: Mapping[str, bytes]
+    shares: Mapping[str, bytes] = field(repr=False)
     signature: bytes
 
     def encode(self) -> bytes:
@@ -180,7 +184,7 @@ class ReleasedShares:
         Guarantee: ``decode`` gives the same message.
         Refuses: nothing.
         """
-        return self.signature + _table(self.shares)
+        return self.signature + table_bytes(self.shares)
 
     @classmethod
     def decode(cls, data: bytes) -> "ReleasedShares":
@@ -189,58 +193,7 @@ class ReleasedShares:
         Guarantee: each share has 33 bytes; ``encode`` gives ``data`` back.
         Refuses: anything else (ProtocolError).
         """
-        read = _Reader(data, "unmask")
+        read = Reader(data, "unmask")
         signature, shares = read.take(SIGNATURE_BYTES), read.table(SHARE_BYTES)
         read.end()
         return cls(shares, signature)
-
-
-def _name(platform: str) -> bytes:
-    encoded = platform.encode()
-    return bytes([len(encoded)]) + encoded
-
-
-def _table(rows: Mapping[str, bytes]) -> bytes:
-    body = b"".join(_name(platform) + rows[platform] for platform in sorted(rows))
-    return len(rows).to_bytes(2, "big") + body
-
-
-class _Reader:
-    """Takes fields off the front of a message; every length is checked."""
-
-    def __init__(self, data: bytes, phase: Phase) -> None:
-        self._data, self._at, self._phase = bytes(data), 0, phase
-
-    def take(self, count: int) -> bytes:
-        start, self._at = self._at, self._at + count
-        if self._at > len(self._data):
-            raise self._fault("the message is cut short")
-        return self._data[start : self._at]
-
-    def only(self, count: int) -> bytes:
-        taken = self.take(count)
-        self.end()
-        return taken
-
-    def name(self) -> str:
-        (length,) = self.take(1)
-        if not 0 < length <= NAME_BYTES:
-            raise self._fault(f"a name of {length} bytes")
-        try:
-            return self.take(length).decode()
-        except UnicodeDecodeError:
-            raise self._fault("a name that is not UTF-8") from None
-
-    def table(self, width: int) -> dict[str, bytes]:
-        count = int.from_bytes(self.take(2), "big")
-        rows = [(self.name(), self.take(width)) for _ in range(count)]
-        if [name for name, _ in rows] != sorted({name for name, _ in rows}):
-            raise self._fault("names are not sorted and distinct")
-        return dict(rows)
-
-    def end(self) -> None:
-        if self._at != len(self._data):
-            raise self._fault("bytes after the message's end")
-
-    def _fault(self, why: str) -> ProtocolError:
-        return ProtocolError(self._phase, why=why)

@@ -22,6 +22,7 @@ from common.secagg.errors import BadTerms, NoHeadroom, NotFinite, OutOfBound, Wr
 LANE_BITS: Final = 32
 MOST_BITS: Final = 22
 BLOCK: Final = 1 << 15  # values rounded at a time: their float64 and random words stay in the L2 cache
+DITHER_UNIT: Final = 2.0**-32  # 32 random bits per value: the expectation is off by less than 2⁻³² of a unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +57,10 @@ class Ring:
         return 1 << (self.bits - 1)
 
     def quantise(self, delta: ClippedDelta, weight: float, randomness: Randomness) -> QuantizedDelta:
-        """``weight`` · ``delta`` on the ring, then the weight, then a 1 that counts this platform. (d,) → (d
-        + 2,).
+        """``weight`` · ``delta``, then the weight, then a 1 that counts this platform. (d,) → (d + 2,).
 
-        Stochastic rounding, so the expectation is exact: E[lane] = w · x · top / clip. The weight is first
-        rounded to a multiple of 1 / ``weight_units``, and the values are scaled by that same weight.
+        Stochastic rounding, so the expectation is exact to 2⁻³²: E[lane] = w · x · top / clip. The weight is
+        first rounded to a multiple of 1 / ``weight_units``, and the values are scaled by that same weight.
 
         Guarantee: each value's integer is at most w · top + 1 in size, and off by less than one unit.
         Refuses: NaN and infinity (NotFinite), a value above the declared bound or a bound above the clip
@@ -128,10 +128,12 @@ class Ring:
     def _round(self, values: Floats, scale: float, randomness: Randomness) -> Lanes:
         whole = np.empty(values.size, np.int32)
         for start in range(0, values.size, BLOCK):
-            # float64: a float32 has no bits left for the fraction of a 22-bit integer. The clip undoes
-            # float32(bound) > clip.
-            block = np.clip(values[start : start + BLOCK].astype(np.float64), -self.clip, self.clip) * scale
-            whole[start : start + BLOCK] = np.floor(block + randomness.uniform(block.size))
+            # float64: a float32 has no bits left for the fraction of a 22-bit integer.
+            block = values[start : start + BLOCK].astype(np.float64)
+            np.clip(block, -self.clip, self.clip, out=block)  # the float32 next to a bound may lie above it
+            block *= scale
+            block += np.frombuffer(randomness.octets(4 * block.size), "<u4") * DITHER_UNIT
+            whole[start : start + BLOCK] = np.floor(block, out=block)
         return whole.view(np.uint32)
 
 

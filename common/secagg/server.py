@@ -167,9 +167,7 @@ class Mailboxes:
 
 @dataclass(frozen=True)
 class MaskedSum:
-    """After phase 3: a sum still hidden by the survivors' own masks and by the masks they shared with
-    drop-outs.
-    """
+    """After phase 3: a sum under the survivors' own masks and the masks they shared with drop-outs."""
 
     mail: Mailboxes
     h2: bytes
@@ -222,8 +220,7 @@ class Quorum:
     def unmask(self, answers: Mapping[str, ReleasedShares]) -> Lanes:
         """Phase 5: the sum of the survivors' quantised updates, uint32 (d + 2,).
 
-        Guarantee: exact: every secret used opens its platform's signed commitment, and the count lane is
-            |U3|.
+        Guarantee: exact: every secret used opens its dealer's signed commitment; the count lane is |U3|.
         Refuses: fewer than t faultless answers (TooFewPlatforms, naming the cheats), shares that are valid
             but off the dealer's polynomial (BadDealer), a count that is not the number of survivors
             (WrongSum).
@@ -237,9 +234,8 @@ class Quorum:
         lanes = self.masked.total.copy()
         apply_masks(lanes, *opening.masks({name: answer.shares for name, answer in good.items()}))
         if lanes[COUNT_LANE] != len(self.masked.survivors):
-            raise WrongSum(
-                "unmask", why=f"{lanes[COUNT_LANE]} counted, {len(self.masked.survivors)} survived"
-            )
+            why = f"{lanes[COUNT_LANE]} counted, {len(self.masked.survivors)} survived"
+            raise WrongSum("unmask", why=why)
         return lanes
 
     def _opening(self) -> Opening:

@@ -1,6 +1,4 @@
-"""What a round is about: the charter's terms, which nobody can change, and the round's signed
-specification.
-"""
+"""What a round is about: the charter's terms, which nobody can change, and the round's specification."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ HASH_BYTES = KEY_BYTES = 32
 NONCE_BYTES = 16
 NAME_BYTES = 64
 MOST_PLATFORMS = 1000
+_LONELY = "fewer keep no secret from each other, as each can subtract itself"
 
 
 @dataclass(frozen=True)
@@ -39,12 +38,12 @@ class Terms:
             (self.dimension < 1, "the vector has no values"),
             (len(self.roster) > MOST_PLATFORMS, f"more than {MOST_PLATFORMS} platforms"),
             (
-                any(not 0 < len(name.encode()) <= NAME_BYTES for name in self.roster),
+                not all(0 < len(name.encode()) <= NAME_BYTES for name in self.roster),
                 "a name has not 1 to 64 bytes",
             ),
             (any(len(key) != KEY_BYTES for key in self.roster.values()), "an identity key has not 32 bytes"),
             (len(set(self.roster.values())) < len(self.roster), "two platforms share an identity key"),
-            (len(self.roster) < self.n_min, f"{len(self.roster)} platforms, at least {self.n_min} needed"),
+            (len(self.roster) < self.n_min, f"{len(self.roster)} platforms, {self.n_min} needed: {_LONELY}"),
         ):
             if wrong:
                 raise BadTerms("terms", why=why)

@@ -5,9 +5,7 @@ from collections.abc import Iterable
 from typing import Final
 
 PROTOCOL: Final = b"hanse/secagg/1"
-"""Algorithm id. It enters every hash, signature and key, so that a later suite can share no value with this
-one.
-"""
+"""Algorithm id: it enters every hash, signature and key, so a later suite shares no value with this one."""
 
 
 def encode(*fields: bytes) -> bytes:

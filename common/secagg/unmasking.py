@@ -1,6 +1,4 @@
-"""Phase 5 at the coordinator: who released what it was dealt, and which masks the released shares take off
-the sum.
-"""
+"""Phase 5 at the coordinator: who released what it was dealt, and which masks come off the sum."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,9 +16,7 @@ from common.secagg.terms import RoundSpec, Terms
 
 @dataclass(frozen=True)
 class Opening:
-    """Everything that released shares are held against: adverts (U1), sealed shares (U2) and survivors
-    (U3).
-    """
+    """What released shares are held against: adverts (U1), sealed shares (U2), survivors (U3)."""
 
     terms: Terms
     spec: RoundSpec
@@ -47,9 +43,8 @@ class Opening:
             return WrongRelease("unmask", holder, why="the signature covers other shares")
         for dealer, share in released.shares.items():
             if not self._dealt(dealer, holder, share):
-                return WrongRelease(
-                    "unmask", holder, why=f"its share of {dealer} is not the one {dealer} signed"
-                )
+                why = f"its share of {dealer} is not the one {dealer} signed"
+                return WrongRelease("unmask", holder, why=why)
         return None
 
     def _dealt(self, dealer: str, holder: str, share: bytes) -> bool:
@@ -60,8 +55,9 @@ class Opening:
         return key_hash(share, route) == receipt.key
 
     def masks(self, released: Mapping[str, Mapping[str, bytes]]) -> tuple[list[bytes], list[bytes]]:
-        """The keys of masks to add to the sum and to subtract from it. ``released``: holder → dealer → share,
-        ≥ t holders.
+        """The keys of masks to add to the sum and to subtract from it.
+
+        ``released``: holder → dealer → share, of at least t faultless holders.
 
         Guarantee: each reconstructed secret opens its dealer's signed commitment or mask key.
         Refuses: shares that rebuild something else (BadDealer).
@@ -84,9 +80,7 @@ class Opening:
         return self_key(seed, self.h1, dealer)
 
     def _pair_masks(self, dealer: str, secret: bytes | None, plus: list[bytes], minus: list[bytes]) -> None:
-        """A survivor added the pair's mask if its name comes first, so that is what comes off, and the
-        reverse.
-        """
+        """A survivor added the pair's mask if its name comes first, and subtracted it if not: undo that."""
         private = None if secret is None else X25519PrivateKey.from_private_bytes(secret)
         if private is None or private.public_key().public_bytes_raw() != self.adverts[dealer].mask_key:
             raise BadDealer("unmask", dealer, why="its key shares do not give the private key of its advert")
