@@ -89,11 +89,10 @@ def _told(error: Exception) -> HanseError:
         return error
     if isinstance(error, click.ClickException):
         context = error.ctx if isinstance(error, click.UsageError) else None
-        message = error.format_message().rstrip(".")
-        return Misuse(
-            f"{message[:1].lower()}{message[1:]}",
-            hint=f"{context.command_path if context else 'hanse'} --help",
-        )
+        what, _, guess = error.format_message().partition(" Did you mean ")
+        hint = f"did you mean {guess.split('?')[0]}?" if guess else ""
+        help_command = f"{context.command_path if context else 'hanse'} --help"
+        return Misuse(f"{what[:1].lower()}{what[1:].rstrip('.')}", hint=hint or help_command)
     return HanseError(
         f"unexpected {type(error).__name__}", why=str(error), hint="hanse --debug ... shows where"
     )
@@ -119,7 +118,7 @@ def _options(
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
-    """Check this machine and this installation: every problem with its remedy."""
+    """Find what is wrong here, and the remedy."""
     from common.doctor import examine, tell  # imports wait until the command runs
 
     findings = examine()

@@ -69,6 +69,8 @@ def _problem(
         what, hint = "unknown key", did_you_mean(str(key[-1]), _siblings(model, key[:-1]))
     elif item["type"] == "missing":
         what = "missing key"
+    elif item["type"] in ("model_type", "model_attributes_type"):
+        what = "should be a table"
     else:
         said = item["msg"].removeprefix("Value error, ")
         what = said[:1].lower() + said[1:]

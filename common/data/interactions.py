@@ -19,6 +19,7 @@ UNKNOWN_ITEM: Final = "item without text"
 UNPARSABLE_TIME: Final = "unparsable time"
 UNPARSABLE_VALUE: Final = "unparsable value"
 DUPLICATE: Final = "duplicate event"
+REASONS: Final = (MISSING_USER, MISSING_ITEM, UNKNOWN_ITEM, UNPARSABLE_TIME, UNPARSABLE_VALUE)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,58 +59,54 @@ class Interactions:
         return Interactions(*kept, user_keys=keys, dropped=self.dropped)
 
 
-def clean(events: pl.DataFrame, index: Mapping[str, int], key: bytes) -> Interactions:
-    """Drop what cannot be used, merge duplicates, number the users and hash their identifiers.
+def label(rows: pl.LazyFrame, index: Mapping[str, int]) -> pl.LazyFrame:
+    """Lazily, for each row the ``number`` of its item and the ``reason`` to drop it, if any.
 
-    ``events`` has the columns ``user`` and ``item`` (text), ``time`` (seconds, null where unparsable) and
-    ``value`` (float, null where unparsable). ``index`` gives the number of each item that has a text. A
-    second event of the same user with the same item in the same second is a duplicate.
+    ``rows`` has the columns ``user`` and ``item`` (text), ``time`` (seconds, null where unparsable) and
+    ``value`` (float, null where unparsable). ``index`` gives the number of each item that has a text. Item
+    identifiers, the largest column, end here.
+    """
+    number = pl.col("item").replace_strict(index, default=None, return_dtype=pl.Int32)
+    reasons = (
+        (MISSING_USER, pl.col("user").is_null() | (pl.col("user") == "")),
+        (MISSING_ITEM, pl.col("item").is_null() | (pl.col("item") == "")),
+        (UNKNOWN_ITEM, number.is_null()),
+        (UNPARSABLE_TIME, pl.col("time").is_null()),
+        (UNPARSABLE_VALUE, pl.col("value").is_null() | ~pl.col("value").is_finite()),
+    )
+    first = pl.coalesce(pl.when(bad).then(pl.lit(reason)) for reason, bad in reasons)
+    return rows.select("user", "time", "value", number=number, reason=first.cast(pl.Enum(REASONS)))
+
+
+def clean(labelled: pl.DataFrame, key: bytes) -> Interactions:
+    """Drop the rows that have a reason, merge duplicates, number the users and hash their identifiers.
+
+    A second event of the same user with the same item in the same second is a duplicate. The result does not
+    depend on the order of rows. ``key`` is what users are hashed under, see :func:`hash_user`.
 
     Raises:
         DataError: where no row is left, naming the reasons.
     """
-    numbered = events.with_columns(
-        number=pl.col("item").replace_strict(index, default=None, return_dtype=pl.Int32)
-        if index
-        else pl.lit(None, pl.Int32)
-    )
-    reasons = {
-        MISSING_USER: pl.col("user").is_null() | (pl.col("user") == ""),
-        MISSING_ITEM: pl.col("item").is_null() | (pl.col("item") == ""),
-        UNKNOWN_ITEM: pl.col("number").is_null(),
-        UNPARSABLE_TIME: pl.col("time").is_null(),
-        UNPARSABLE_VALUE: pl.col("value").is_null() | ~pl.col("value").is_finite(),
-    }
-    dropped: dict[str, int] = {}
-    for reason, bad in reasons.items():
-        good = numbered.filter(~bad)
-        dropped[reason] = len(numbered) - len(good)
-        numbered = good
-    unique = numbered.unique(["user", "number", "time"], keep="first", maintain_order=True)
-    dropped[DUPLICATE] = len(numbered) - len(unique)
-    return _number_users(unique, {reason: count for reason, count in dropped.items() if count}, key)
-
-
-def _number_users(events: pl.DataFrame, dropped: Mapping[str, int], key: bytes) -> Interactions:
-    names = sorted(events["user"].unique(), key=lambda name: hashlib.sha256(name.encode()).digest())
+    counts = labelled["reason"].drop_nulls().value_counts().rows()
+    good = labelled.filter(pl.col("reason").is_null())
+    names = sorted(good["user"].unique(), key=lambda name: hashlib.sha256(name.encode()).digest())
     if not names:
+        why = ", ".join(f"{reason} × {count}" for reason, count in counts) or "there is no row"
         raise DataError(
-            "no event is left after cleaning",
-            why=", ".join(f"{count} × {reason}" for reason, count in dropped.items())
-            or "the file holds no row",
-            hint="`hanse scenario check` counts the rows dropped by reason",
+            "no event is left after cleaning", why=why, hint="see columns and items in the scenario"
         )
     order = {name: number for number, name in enumerate(names)}
-    ready = events.with_columns(owner=pl.col("user").replace_strict(order, return_dtype=pl.Int32)).sort(
-        "owner", "time", "number"
-    )
+    owner = pl.col("user").replace_strict(order, return_dtype=pl.Int32)
+    ordered = good.select("time", "number", "value", owner=owner).sort("owner", "time", "number", "value")
+    unique = ordered.unique(["owner", "time", "number"], keep="first", maintain_order=True)
+    duplicates = {DUPLICATE: len(ordered) - len(unique)} if len(ordered) > len(unique) else {}
     return Interactions(
-        users=ready["owner"].to_numpy(),
-        items=ready["number"].to_numpy(),
-        times=ready["time"].cast(pl.Int64).to_numpy(),
-        values=ready["value"].cast(pl.Float32).to_numpy(),
+        users=unique["owner"].to_numpy(),
+        items=unique["number"].to_numpy(),
+        times=unique["time"].cast(pl.Int64).to_numpy(),
+        values=unique["value"].cast(pl.Float32).to_numpy(),
         user_keys=tuple(hash_user(name, key) for name in names),
-        dropped=dropped,
+        dropped={**dict(counts), **duplicates},
     )
 
 

@@ -46,7 +46,7 @@ def show(scenario: Scenario, as_json: Json = False) -> None:
 
 @app.command()
 def check(scenario: Scenario, as_json: Json = False) -> None:
-    """Read all of a scenario's data and say what was kept, what was dropped and why."""
+    """Read it all: what is kept, dropped, and why."""
     from scenarios.platforms.check import check as examine
     from scenarios.platforms.registry import load_scenario
 
@@ -69,7 +69,7 @@ def new(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Draft a scenario for your own file, its columns guessed from their names."""
+    """Draft one for your own file."""
     from common.errors import ConfigError, Problem
     from scenarios.platforms.draft import draft
 

@@ -4,11 +4,12 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 import polars as pl
 
 from common.data.catalog import ItemCatalog, merge_by_text
-from common.data.interactions import Interactions, clean
+from common.data.interactions import Interactions, clean, label
 from common.data.redact import redact
 from common.errors import DataError
 from scenarios.platforms.sources import Tables, tables_of
@@ -60,10 +61,11 @@ def read_items(spec: ScenarioSpec, tables: Tables) -> ItemReading:
         .unique(key, keep="first", maintain_order=True),
         tables.items,
     )
+    describe = cache(lambda parts: redact(_joined(parts)))  # many items share a text
     found: Counter[str] = Counter()
     described = []
     for item, parts in zip(rows[key], rows.select(columns).iter_rows(), strict=True):
-        text, kinds = redact(_joined(parts))
+        text, kinds = describe(parts)
         found.update(kinds)
         if text:
             described.append((item, text))
@@ -84,8 +86,8 @@ def read_events(
 ) -> Interactions:
     """The cleaned events with items of ``index``; only the columns named in the scenario are read."""
     table = scan(tables.events)
-    events = collect(_events(table, spec.columns, tables), tables.events)
-    return clean(events, index, key if key is not None else f"hanse/public/{spec.name}".encode())
+    labelled = collect(label(_events(table, spec.columns, tables), index), tables.events)
+    return clean(labelled, key if key is not None else f"hanse/public/{spec.name}".encode())
 
 
 def _events(table: pl.LazyFrame, columns: Columns, tables: Tables) -> pl.LazyFrame:
