@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 _HIDDEN: Final = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff"))
-_EMAIL: Final = re.compile(r"[\w.+%'-]+\s?@\s?[\w-]+(?:\.[\w-]+)+")
-_NUMBER: Final = re.compile(r"(?<![\w.])[+(]?\d(?:[ ./()–-]{0,2}\d){6,18}[Xx]?(?!\w)")
+_EMAIL: Final = re.compile(r"[\w.+%'-]+ ?@ ?[\w-]+(?:\.[\w-]+)+")
+_RUN: Final = re.compile(r"[+(]{0,2}\d+(?:[ ./()\u2010-\u2015-]{1,2}\d+)*[Xx]?")
+_GROUP: Final = re.compile(r"[+(]{0,2}\d+[Xx]?")
 _SOCIAL: Final = re.compile(r"\d{3}-\d{2}-\d{4}")
-_NATIONAL: Final = re.compile(r"\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}|\(?0\d{1,4}\)?[ ./-]?\d[\d ./-]{5,12}\d")
+_AMERICAN: Final = re.compile(r"\(?\d{3}\)?[ .\u2010-\u2015-]{1,2}\d{3}[ .\u2010-\u2015-]\d{4}")
 _WEIGHTS: Final = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 
 
@@ -22,33 +23,44 @@ def redact(text: str) -> tuple[str, Counter[str]]:
     stays.
     """
     found: Counter[str] = Counter()
-    plain = unicodedata.normalize("NFKC", text).translate(_HIDDEN)
-    plain = _EMAIL.sub(_replacement("email", found), plain)
-    return _NUMBER.sub(lambda match: _number(match[0], found), plain), found
 
-
-def scan(texts: Iterable[str]) -> Counter[str]:
-    """How much personal data of each kind is left in ``texts``; empty where redaction did its work."""
-    left: Counter[str] = Counter()
-    for text in texts:
-        left.update(redact(text)[1])
-    return left
-
-
-def _replacement(kind: str, found: Counter[str]) -> Callable[[re.Match[str]], str]:
-    def replace(_: re.Match[str]) -> str:
+    def name(kind: str) -> str:
         found[kind] += 1
         return f"[{kind}]"
 
-    return replace
+    plain = _EMAIL.sub(lambda _: name("email"), _plain(text))
+    return _RUN.sub(lambda run: _without_numbers(run[0], name), plain), found
 
 
-def _number(written: str, found: Counter[str]) -> str:
-    kind = kind_of_number(written)
-    if kind is None:
-        return written
-    found[kind] += 1
-    return f"[{kind}]"
+def scan(texts: Iterable[str]) -> Counter[str]:
+    """How much personal data of each kind is left in ``texts``; empty where redaction did its work.
+
+    Looks harder than :func:`redact`: at every stretch of every run of digits, and at anything around an @.
+    """
+    left: Counter[str] = Counter()
+    for text in map(_plain, texts):
+        left["email"] += len(re.findall(r"\w ?@ ?\w[^@]*\.\w", text))
+        for run in _RUN.findall(text):
+            groups = list(_GROUP.finditer(run))
+            for first, group in enumerate(groups):
+                left.update(
+                    filter(None, (kind_of_number(run[group.start() : last.end()]) for last in groups[first:]))
+                )
+    return +left
+
+
+def _plain(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).translate(_HIDDEN)
+
+
+def _without_numbers(run: str, name: Callable[[str], str]) -> str:
+    """A run of digit groups, its personal numbers named, longest first: a date may follow a card's."""
+    groups = list(_GROUP.finditer(run))
+    for first, group in enumerate(groups):
+        for last in reversed(groups[first:]):
+            if kind := kind_of_number(run[group.start() : last.end()]):
+                return run[: group.start()] + name(kind) + _without_numbers(run[last.end() :], name)
+    return run
 
 
 def kind_of_number(written: str) -> str | None:
@@ -58,9 +70,10 @@ def kind_of_number(written: str) -> str | None:
         return "id"
     if is_card(digits):
         return "card"
-    international = written.startswith("+") and 8 <= len(digits) <= 15
-    mobile = re.fullmatch(r"(?:86)?1[3-9]\d{9}", digits)
-    return "phone" if international or mobile or _NATIONAL.fullmatch(written) else None
+    international = "+" in written[:2] and 8 <= len(digits) <= 15
+    chinese = re.fullmatch(r"(?:86)?1[3-9]\d{9}", digits)
+    trunk = len(written) > len(digits) and re.fullmatch(r"0[1-9]\d{8,9}", digits)
+    return "phone" if international or chinese or trunk or _AMERICAN.fullmatch(written) else None
 
 
 def is_card(digits: str) -> bool:

@@ -1,0 +1,79 @@
+"""Splits: nothing of the future is known, and no event is lost or asked for twice."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.data.sequences import Sequences
+from common.data.split import DAY, Cut, Split, global_time, leave_last_out
+from common.errors import DataError
+
+event = st.tuples(st.integers(0, 4), st.integers(0, 9), st.integers(0, 6))  # user, day, item
+logs = st.lists(event, min_size=1, max_size=60).filter(lambda log: max(e[1] for e in log) == 9)
+
+
+def build(log: list[tuple[int, int, int]]) -> Sequences:
+    users, days, items = np.array(sorted(set(log))).T
+    return Sequences.group(5, users, items.astype(np.int32), days * DAY, np.ones(len(users), np.float32))
+
+
+def pairs(sequences: Sequences) -> set[tuple[int, int]]:
+    return set(zip(sequences.owners.tolist(), sequences.items.tolist(), strict=True))
+
+
+def assert_sound(cut: Cut) -> None:
+    known, new, repeat = pairs(cut.known), pairs(cut.new), pairs(cut.repeat)
+    assert not new & known
+    assert repeat <= known
+    assert len(new) == cut.new.events
+    assert len(repeat) == cut.repeat.events
+    for user in range(cut.known.users):
+        past = cut.known.times[cut.known.offsets[user] : cut.known.offsets[user + 1]]
+        for part in (cut.new, cut.repeat):
+            future = part.times[part.offsets[user] : part.offsets[user + 1]]
+            assert not len(past) or not len(future) or past.max() <= future.min()
+
+
+def assert_chained(split: Split) -> None:
+    assert split.train is split.validation.known
+    later = pairs(split.validation.new) | pairs(split.validation.repeat)
+    assert pairs(split.train) | later == pairs(split.test.known)
+
+
+@given(logs)
+def test_global_time_knows_nothing_after_its_moment(log: list[tuple[int, int, int]]) -> None:
+    sequences = build(log)
+    try:
+        split = global_time(sequences, validation_days=2, test_days=3)
+    except DataError:
+        assert min(e[1] for e in log) > 4
+        return
+    for cut in (split.validation, split.test):
+        assert_sound(cut)
+    assert_chained(split)
+    end = 9 * DAY + 1
+    assert split.train.times.max() < end - 5 * DAY
+    assert split.test.known.times.max() < end - 3 * DAY <= min(split.test.new.times.min(initial=end), end)
+    everything = pairs(split.test.known) | pairs(split.test.new) | pairs(split.test.repeat)
+    assert everything == pairs(sequences)
+
+
+@given(logs)
+def test_leave_last_out_asks_for_the_last_two_events(log: list[tuple[int, int, int]]) -> None:
+    sequences = build(log)
+    split = leave_last_out(sequences)
+    for cut in (split.validation, split.test):
+        assert_sound(cut)
+    assert_chained(split)
+    for user in range(sequences.users):
+        history = sequences.of(user).tolist()
+        asked = [*split.test.new.of(user).tolist(), *split.test.repeat.of(user).tolist()]
+        before = [*split.validation.new.of(user).tolist(), *split.validation.repeat.of(user).tolist()]
+        assert asked == (history[-1:] if len(history) > 1 else [])
+        assert before == (history[-2:-1] if len(history) > 2 else [])
+
+
+def test_a_period_longer_than_the_data_is_refused() -> None:
+    with pytest.raises(DataError, match="no event is older than the validation period"):
+        global_time(build([(0, 0, 1), (0, 9, 2)]), validation_days=42, test_days=42)
