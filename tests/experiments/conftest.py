@@ -24,8 +24,8 @@ BASE = {"grocery": 0.0823, "drugstore": 0.0347, "fresh": 0.1189, "video": 0.0614
 LEVEL = {
     "popularity": 0.62,
     "popularity-7d": 0.58,
-    "ease": 0.9,
-    "text": 0.55,
+    "item-item": 0.9,
+    "zero-shot": 0.55,
     "zero-exchange": 1.0,
     "local-only": 0.985,
     "pooled": 1.012,
@@ -136,9 +136,7 @@ def _gate(platform: str, effect: float, cell: Cell) -> GateDecision:
         "validation gain is not below zero" if effect > 0 else "the lower bound on validation is below zero"
     )
     low, high = effect * 0.08 - 0.0011, effect * 0.08 + 0.0013
-    return GateDecision(
-        platform, cell, effect > 0, 0.3 if effect > 0 else 0.0, effect * 0.08, low, high, reason
-    )
+    return GateDecision(platform, cell, 0.3 if effect > 0 else 0.0, effect * 0.08, low, high, reason)
 
 
 def _privacy(platforms: tuple[str, ...], epsilons: tuple[float | None, ...]) -> tuple[PrivacyEntry, ...]:

@@ -1,12 +1,14 @@
-"""Which figures each chart of the page shows; :mod:`svg` lays them out."""
+"""Which figures each chart of the page shows; :mod:`svg` and :mod:`bars` lay them out."""
 
 from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import Final
 
 from scenarios.experiments.report import names, svg, wording
+from scenarios.experiments.report.bars import Bars, stacked
 from scenarios.experiments.report.figures import Figures
 from scenarios.experiments.report.record import RoundEntry
+from scenarios.experiments.report.tables import PlatformTraffic, ceiling
 from scenarios.experiments.report.verdict import RELEVANT, Finding
 
 _SHOWN_ROUNDS: Final = 24
@@ -14,16 +16,18 @@ _SHOWN_ROUNDS: Final = 24
 
 def uplift(findings: Iterable[Finding]) -> svg.Forest:
     """Relative difference to the best a platform has alone, one line per platform and ε."""
-    lines = [
-        svg.Interval(
-            f"{finding.platform} · {epsilon_title(finding.epsilon)}",
-            *finding.relative,
-            tone=finding.verdict,
-            text=wording.percent_interval(*finding.relative),
-        )
-        for finding in findings
-    ]
-    return svg.forest(lines, band=RELEVANT)
+    lines = [_line(finding) for finding in findings]
+    return svg.forest(lines, band=RELEVANT, sides=(190, 190), width=860, text=wording.percent_tick)
+
+
+def _line(finding: Finding) -> svg.Interval:
+    return svg.Interval(
+        epsilon_title(finding.epsilon),
+        *finding.relative,
+        tone=finding.verdict,
+        text=wording.percent_interval(*finding.relative),
+        group=finding.platform,
+    )
 
 
 def epsilon_title(epsilon: float | None) -> str:
@@ -33,7 +37,6 @@ def epsilon_title(epsilon: float | None) -> str:
 
 def alone(figures: Figures, platform: str) -> svg.Forest:
     """What every system without federation reaches on one platform, and pooled data as the ceiling."""
-    systems = [system for system, epsilon in figures.systems(platform) if epsilon is None]
     lines = [
         svg.Interval(
             names.system_title(system),
@@ -43,33 +46,32 @@ def alone(figures: Figures, platform: str) -> svg.Forest:
             tone="strong" if system == names.ZERO_EXCHANGE else "plain",
             text=wording.quality(row.mean),
         )
-        for system in systems
-        if not system.startswith(names.FEDERATED) and (row := figures.row(platform, system))
-    ]
-    return svg.forest(lines, band=None, labels=150, values=70, width=470)
-
-
-def utility(figures: Figures, platform: str) -> svg.Utility:
-    """Quality of the federated system against ε on one platform, between what others reach."""
-    points = [
-        svg.Interval(epsilon_title(epsilon), row.mean, row.low, row.high, text=wording.quality(row.mean))
         for system, epsilon in figures.systems(platform)
-        if system == names.FEDERATED and (row := figures.row(platform, system, epsilon))
+        if system != names.FEDERATED and epsilon is None and (row := figures.row(platform, system))
     ]
-    levels = [
-        svg.Interval(names.system_title(system), row.mean, row.low, row.high, tone=system)
-        for system in (names.ZERO_EXCHANGE, names.LOCAL_ONLY, names.POOLED)
-        if (row := figures.row(platform, system))
-    ]
-    return svg.utility(points, levels)
+    return svg.forest(lines)
 
 
-def seconds(rounds: Sequence[RoundEntry]) -> svg.Bars:
+def utility(findings: Iterable[Finding], figures: Figures, platform: str) -> svg.Utility:
+    """What the federated system adds on one platform, by ε, and what pooled data would add."""
+    points = [_line(finding) for finding in findings if finding.platform == platform]
+    levels = [svg.Interval("best alone", 0.0, 0.0, 0.0, tone="alone")]
+    if most := ceiling(figures, platform):
+        levels.append(svg.Interval("pooled", most.mean, most.low, most.high, tone="pooled"))
+    return svg.utility(points, levels, text=wording.percent_tick)
+
+
+def seconds(rounds: Sequence[RoundEntry]) -> Bars:
     """Seconds by phase: a bar per round, or only the median round where there are many."""
     if len(rounds) > _SHOWN_ROUNDS:
         phases = {phase: median(phase_seconds(rounds, phase)) for phase in phases_of(rounds)}
-        return svg.stacked([("median round", phases)])
-    return svg.stacked([(f"round {entry.number}", entry.seconds_by_phase) for entry in rounds])
+        return stacked([("median round", phases)], wording.duration)
+    return stacked([(f"round {entry.number}", entry.seconds_by_phase) for entry in rounds], wording.duration)
+
+
+def bytes_a_round(traffic: Iterable[PlatformTraffic]) -> Bars:
+    """Bytes up and down in the median round, a bar per platform."""
+    return stacked([(one.platform, {"up": one.up, "down": one.down}) for one in traffic], wording.size)
 
 
 def levels(findings: Iterable[Finding]) -> list[float]:

@@ -53,7 +53,7 @@ def _finding(finding: Finding, name: str) -> dict[str, Any]:
 
 def _gate(gate: GateDecision) -> dict[str, Any]:
     plain = asdict(gate)
-    return {"platform": plain.pop("platform"), **plain.pop("cell"), **plain}
+    return {"platform": plain.pop("platform"), **plain.pop("cell"), "open": gate.open, **plain}
 
 
 def _privacy(entry: PrivacyEntry) -> dict[str, Any]:

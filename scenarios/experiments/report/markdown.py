@@ -44,7 +44,11 @@ def _uplift(finding: Finding) -> tuple[str, ...]:
 def _spent(entry: PrivacyEntry) -> tuple[str, ...]:
     joint = f"one person on {wording.listed(entry.platforms)}"
     who = joint if entry.platform == "joint" else entry.platform
-    spent = (wording.epsilon(entry.epsilon_prv), wording.epsilon(entry.epsilon_rdp), wording.delta(entry.delta))
+    spent = (
+        wording.epsilon(entry.epsilon_prv),
+        wording.epsilon(entry.epsilon_rdp),
+        wording.delta(entry.delta),
+    )
     return (epsilon_title(entry.target), who, *spent, str(entry.releases))
 
 

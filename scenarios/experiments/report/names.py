@@ -16,14 +16,15 @@ HEADLINE_SLICE: Final = "new"
 SYSTEMS: Final = {
     "popularity": ("popularity", "what sold most, all time"),
     "popularity-7d": ("popularity, 7 days", "what sold most in the last seven days"),
-    "ease": ("EASE", "what goes with what, from the platform's own rows"),
-    "item-knn": ("item-kNN", "what goes with what, from the platform's own rows"),
-    "text": ("text alone", "the public encoder without any training"),
-    "zero-exchange": ("zero-exchange", "public text and local heads; nothing is exchanged"),
-    "local-only": ("local-only", "the same neural model, trained on the platform's own rows alone"),
-    "federated": ("federated", "the shared model behind the platform's do-no-harm gate"),
-    "federated-ungated": ("federated, no gate", "the shared model as it is, whatever it does"),
-    "pooled": ("pooled", "all rows in one place, no privacy: the ceiling"),
+    "item-item": ("item-item", "EASE: what goes with what, from the platform's own rows"),
+    "zero-shot": ("text alone", "the public encoder without any training"),
+    "zero-exchange": ("zero-exchange", "public text and local heads together; nothing is exchanged"),
+    "local-only": (
+        "local-only",
+        "zero-exchange and the neural model, trained on the platform's own rows alone",
+    ),
+    "federated": ("federated", "the best alone and the shared model, behind the do-no-harm gate"),
+    "pooled": ("pooled", "the same, trained on all rows in one place without privacy: the ceiling"),
     "pooled-clipped": ("pooled, clipped", "pooled with per-user clipping and no noise"),
 }
 
@@ -33,16 +34,16 @@ SLICES: Final = {
     "cold-0": ("cold, 0 events", "users without a known event"),
     "cold-1-2": ("cold, 1–2 events", "users with one or two known events"),
     "cold-3-5": ("cold, 3–5 events", "users with three to five known events"),
-    "cold-items": ("cold items", "items nobody touched before the cut"),
-    "light": ("light users", "the less active half"),
-    "heavy": ("heavy users", "the more active half"),
+    "cold-items": ("cold items", "items met at most five times before"),
+    "light": ("light users", "the least active third"),
+    "heavy": ("heavy users", "the most active third"),
 }
 
 METRICS: Final = {"ndcg@10": "NDCG@10", "recall@10": "Recall@10", "mrr@10": "MRR@10"}
 
 
 def system_title(name: str) -> str:
-    """``EASE`` for ``ease``; an unknown name is its own title."""
+    """``text alone`` for ``zero-shot``; an unknown name is its own title."""
     return SYSTEMS.get(name, (name, ""))[0]
 
 

@@ -27,6 +27,8 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "quality": wording.quality,
     "signed": wording.signed,
     "size": wording.size,
+    "span": wording.span,
+    "unbroken": wording.unbroken,
     "slice_title": names.slice_title,
     "system_title": names.system_title,
 }
@@ -36,30 +38,35 @@ def render(report: Report, record: ExperimentRecord) -> str:
     """The whole page as text. Every value is escaped by the template engine."""
     figures = Figures(report.rows)
     rounds = headline_rounds(report, record)
-    return _environment().get_template("page.html.j2").render(
-        report=report,
-        record=record,
-        setting=record.setting,
-        platforms=[facts.name for facts in record.setting.platforms],
-        epsilon=report.epsilon,
-        chosen=headline(report.findings),
-        spent=spent_at(record.privacy, report.epsilon),
-        cost=cost_at(record.rounds, report.epsilon),
-        rounds=rounds,
-        figures=figures,
-        tables=tables,
-        charts=charts,
-        names=names,
-        median=median,
-        relevant=RELEVANT,
-        notes=NOTES,
+    return (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            report=report,
+            record=record,
+            setting=record.setting,
+            platforms=[facts.name for facts in record.setting.platforms],
+            epsilon=report.epsilon,
+            chosen=headline(report.findings),
+            spent=spent_at(record.privacy, report.epsilon),
+            cost=cost_at(record.rounds, report.epsilon),
+            rounds=rounds,
+            figures=figures,
+            tables=tables,
+            charts=charts,
+            names=names,
+            median=median,
+            relevant=RELEVANT,
+            notes=NOTES,
+        )
     )
 
 
 def headline_rounds(report: Report, record: ExperimentRecord) -> list[RoundEntry]:
     """The rounds of the first repeat of the federated system at the headline's ε."""
     cells = sorted(
-        {entry.cell for entry in record.rounds if _is_headline(entry, report.epsilon)}, key=lambda cell: cell.seed
+        {entry.cell for entry in record.rounds if _is_headline(entry, report.epsilon)},
+        key=lambda cell: cell.seed,
     )
     return [entry for entry in record.rounds if cells and entry.cell == cells[0]]
 

@@ -36,20 +36,25 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class GateDecision:
-    """What the do-no-harm gate of one platform decided for one cell.
+    """What the do-no-harm gate of one platform decided for one cell and one task.
 
-    ``gain``, ``low``, ``high``: difference in the gate's metric on validation users, absolute, not percent.
-    ``weight`` is the λ given to the shared model; 0 where the gate stayed closed.
+    ``weight`` is the λ given to the shared model; 0 where the gate stayed closed. ``gain``, ``low``, ``high``:
+    difference in NDCG@10 on validation users, absolute, 90 %. ``task``: ``new`` or ``repurchase``.
     """
 
     platform: str
     cell: Cell
-    open: bool
     weight: float
     gain: float
     low: float
     high: float
     reason: str
+    task: str = "new"
+
+    @property
+    def open(self) -> bool:
+        """Whether the shared model is used at all."""
+        return self.weight > 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,19 @@
-"""Geometry of the report's charts: frozen values in pixels, which ``charts.html.j2`` draws.
+"""Geometry of charts with intervals: frozen values in pixels, which ``charts.html.j2`` draws.
 
 Nothing here makes markup, so nothing here can forget to escape a label.
 """
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from typing import Final
 
-_TICKS: Final = 5
-_ROW: Final = 28
+from scenarios.experiments.report.axis import Axis, Tick, TickText, fitted
+from scenarios.experiments.report.wording import plain_tick
+
+_ROW: Final = 26
+_GROUP_GAP: Final = 12
+_FOOT: Final = 26
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,49 +26,7 @@ class Interval:
     high: float
     tone: str = "plain"
     text: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Axis:
-    """A linear map from values in [``low``, ``high``] to pixels from ``start`` to ``end``."""
-
-    low: float
-    high: float
-    start: float
-    end: float
-
-    def at(self, value: float) -> float:
-        """The pixel of ``value``, to a tenth."""
-        share = (value - self.low) / (self.high - self.low)
-        return round(self.start + share * (self.end - self.start), 1)
-
-    def ticks(self) -> tuple[float, ...]:
-        """About five round values within the axis."""
-        step = nice_step((self.high - self.low) / _TICKS)
-        first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
-        return tuple(round(index * step, 12) for index in range(first, last + 1))
-
-
-def nice_step(rough: float) -> float:
-    """The smallest of 1, 2, 2.5, 5 × 10ᵏ that is at least ``rough``."""
-    power = 10.0 ** math.floor(math.log10(rough))
-    return next(nice * power for nice in (1, 2, 2.5, 5, 10) if nice * power >= rough * (1 - 1e-9))
-
-
-def fitted(values: Iterable[float], start: float, end: float) -> Axis:
-    """An axis that holds all ``values`` and 5 % of air; a lone value gets room around it."""
-    finite = [value for value in values if math.isfinite(value)]
-    low, high = min(finite, default=0.0), max(finite, default=1.0)
-    air = 0.05 * (high - low) or 0.1 * abs(high) or 1.0
-    return Axis(low - air, high + air, start, end)
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """A mark on an axis: where, and the value that stands there."""
-
-    at: float
-    value: float
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +38,18 @@ class Whisker:
     mean: float
     low: float
     high: float
+    opens_group: bool = False
+
+    @classmethod
+    def of(cls, shown: Interval, axis: Axis, across: float, *, opens_group: bool = False) -> "Whisker":
+        """``shown`` on ``axis``."""
+        ends = (axis.at(shown.mean), axis.at(shown.low), axis.at(shown.high))
+        return cls(shown, round(across, 1), *ends, opens_group)
 
 
 @dataclass(frozen=True, slots=True)
 class Forest:
-    """Intervals below each other; with a ``zero`` line and the ``band`` around it that counts as no difference."""
+    """Intervals below each other; ``zero`` and the ``band`` of no difference are missing on an absolute axis."""
 
     width: float
     height: float
@@ -96,39 +64,38 @@ class Forest:
 def forest(
     intervals: Sequence[Interval],
     *,
-    band: float | None,
-    labels: float = 190,
-    values: float = 190,
-    width: float = 760,
+    band: float | None = None,
+    sides: tuple[float, float] = (150, 70),
+    width: float = 470,
+    text: TickText = plain_tick,
 ) -> Forest:
-    """Lay out ``intervals`` by row. ``band``: half-width of no difference, or ``None`` for an axis without zero."""
+    """Lay out ``intervals`` by row. ``band``: half-width of no difference; ``sides``: room left and right."""
+    left, right = sides[0], width - sides[1]
     around = () if band is None else (-band, band)
-    shown = (value for one in intervals for value in (one.low, one.high))
-    axis = fitted([*around, *shown], labels, width - values)
-    whiskers = tuple(_whisker(one, axis, _ROW * (row + 0.5)) for row, one in enumerate(intervals))
+    axis = fitted([*around, *(end for one in intervals for end in (one.low, one.high))], left, right)
+    groups = [one.group for one in intervals]
+    opens = [place == 0 or groups[place] != groups[place - 1] for place in range(len(groups))]
+    gaps = accumulate(_GROUP_GAP if new and place else 0 for place, new in enumerate(opens))
+    tops = [_ROW * (place + 0.5) + gap for place, gap in enumerate(gaps)]
+    whiskers = (
+        Whisker.of(one, axis, top, opens_group=new and bool(one.group))
+        for one, top, new in zip(intervals, tops, opens, strict=True)
+    )
     return Forest(
         width=width,
-        height=_ROW * len(intervals) + 26,
-        left=labels,
-        right=width - values,
+        height=(tops[-1] if tops else 0.0) + _ROW / 2 + _FOOT,
+        left=left,
+        right=right,
         zero=None if band is None else axis.at(0.0),
         band=None if band is None else (axis.at(-band), axis.at(band)),
-        ticks=_ticks(axis),
-        whiskers=whiskers,
+        ticks=axis.ticks(text),
+        whiskers=tuple(whiskers),
     )
-
-
-def _ticks(axis: Axis) -> tuple[Tick, ...]:
-    return tuple(Tick(axis.at(value), value) for value in axis.ticks())
-
-
-def _whisker(shown: Interval, axis: Axis, across: float) -> Whisker:
-    return Whisker(shown, round(across, 1), axis.at(shown.mean), axis.at(shown.low), axis.at(shown.high))
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A horizontal line: a system that has no ε, with its interval as a band."""
+    """A line across the chart with its interval as a band; ``text_at`` keeps labels apart."""
 
     shown: Interval
     at: float
@@ -139,7 +106,7 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Utility:
-    """Quality against ε: one whisker per ε, and the systems without ε as levels."""
+    """Quality against ε: a whisker for each ε, and levels for what has none."""
 
     width: float
     height: float
@@ -151,20 +118,26 @@ class Utility:
 
 
 def utility(
-    points: Sequence[Interval], levels: Sequence[Interval], *, width: float = 470, height: float = 250
+    points: Sequence[Interval],
+    levels: Sequence[Interval],
+    *,
+    width: float = 470,
+    height: float = 240,
+    text: TickText = plain_tick,
 ) -> Utility:
     """Lay out ``points`` from left to right in their order, and ``levels`` across the whole chart."""
-    left, right = 52.0, width - 108.0
-    axis = fitted((value for one in (*points, *levels) for value in (one.low, one.high)), height - 34, 12)
+    left, right = 62.0, width - 84.0
+    foot = height - 30
+    axis = fitted((end for one in (*points, *levels) for end in (one.low, one.high)), foot, 10)
     room = (right - left) / max(len(points), 1)
-    whiskers = tuple(_whisker(one, axis, left + room * (place + 0.5)) for place, one in enumerate(points))
-    ordered = sorted(levels, key=lambda level: -level.mean)
-    heights = apart([axis.at(level.mean) for level in ordered], 13, height - 34)
-    lines = tuple(
+    whiskers = tuple(Whisker.of(one, axis, left + room * (place + 0.5)) for place, one in enumerate(points))
+    falling = sorted(levels, key=lambda level: -level.mean)
+    heights = apart([axis.at(level.mean) for level in falling], 15, foot)
+    drawn = tuple(
         Level(level, axis.at(level.mean), axis.at(level.high), axis.at(level.low), at)
-        for level, at in zip(ordered, heights, strict=True)
+        for level, at in zip(falling, heights, strict=True)
     )
-    return Utility(width, height, left, right, _ticks(axis), whiskers, lines)
+    return Utility(width, height, left, right, axis.ticks(text), whiskers, drawn)
 
 
 def apart(places: Sequence[float], gap: float, limit: float) -> tuple[float, ...]:
@@ -172,58 +145,3 @@ def apart(places: Sequence[float], gap: float, limit: float) -> tuple[float, ...
     pushed = list(accumulate(places, lambda before, place: max(place, before + gap)))
     over = max(0.0, pushed[-1] - limit) if pushed else 0.0
     return tuple(round(place - over, 1) for place in pushed)
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A stretch of a bar."""
-
-    name: str
-    value: float
-    start: float
-    width: float
-    tone: int
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """One stacked bar with its total."""
-
-    label: str
-    top: float
-    total: float
-    end: float
-    parts: tuple[Part, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Bars:
-    """Stacked bars below each other, from a common zero."""
-
-    width: float
-    height: float
-    left: float
-    ticks: tuple[Tick, ...]
-    bars: tuple[Bar, ...]
-    names: tuple[str, ...]
-
-
-def stacked(
-    rows: Sequence[tuple[str, Mapping[str, float]]], *, labels: float = 120, width: float = 760
-) -> Bars:
-    """Lay out ``(label, parts)`` rows; parts keep the order and colour of their first appearance."""
-    names = tuple(dict.fromkeys(name for _, parts in rows for name in parts))
-    longest = max((sum(parts.values()) for _, parts in rows), default=0.0)
-    axis = Axis(0.0, longest or 1.0, labels, width - 90)
-    bars = tuple(_bar(label, parts, names, axis, row * _ROW) for row, (label, parts) in enumerate(rows))
-    return Bars(width, _ROW * len(rows) + 26, labels, _ticks(axis), bars, names)
-
-
-def _bar(label: str, parts: Mapping[str, float], names: Sequence[str], axis: Axis, top: float) -> Bar:
-    present = [name for name in names if name in parts]
-    edges = [axis.at(edge) for edge in accumulate((parts[name] for name in present), initial=0.0)]
-    drawn = tuple(
-        Part(name, parts[name], start, round(end - start, 1), names.index(name))
-        for name, (start, end) in zip(present, pairwise(edges), strict=True)
-    )
-    return Bar(label, top, sum(parts.values()), edges[-1], drawn)

@@ -1,6 +1,6 @@
 """The cells of the page's tables: relative differences with their intervals, and what was counted."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from statistics import median
 
@@ -12,7 +12,7 @@ from scenarios.experiments.report.record import GateDecision, PrivacyEntry, Roun
 from scenarios.experiments.report.rows import Row
 from scenarios.experiments.report.verdict import Finding
 
-_TEXTLESS = ("ease", "item-knn", "popularity", "popularity-7d")
+_TEXTLESS = ("item-item", "popularity", "popularity-7d")
 _BYTES_PER_PARAMETER = 4
 
 
@@ -62,7 +62,12 @@ def text_gain(figures: Figures, platform: str) -> Effect | None:
     ours, theirs = _mean(figures, platform, names.ZERO_EXCHANGE), _mean(figures, platform, best)
     scale = ours / theirs if theirs else 0.0
     return Effect(
-        names.ZERO_EXCHANGE, best, turned.users, -turned.mean * scale, -turned.high * scale, -turned.low * scale
+        names.ZERO_EXCHANGE,
+        best,
+        turned.users,
+        -turned.mean * scale,
+        -turned.high * scale,
+        -turned.low * scale,
     )
 
 
@@ -72,11 +77,12 @@ def _mean(figures: Figures, platform: str, system: str) -> float:
 
 
 def gates(decisions: tuple[GateDecision, ...], platform: str, epsilon: float | None) -> list[GateDecision]:
-    """What the gate of ``platform`` decided in each repeat of the federated system at ``epsilon``."""
+    """What the gate of ``platform`` decided for new items in each repeat of the federated system."""
     return [
         gate
         for gate in decisions
         if (gate.platform, gate.cell.system, gate.cell.epsilon) == (platform, names.FEDERATED, epsilon)
+        and gate.task == names.HEADLINE_SLICE
     ]
 
 
@@ -116,8 +122,9 @@ class PlatformTraffic:
     overhead: float
 
 
-def traffic(rounds: list[RoundEntry], parameters: int) -> Iterator[PlatformTraffic]:
+def traffic(rounds: Iterable[RoundEntry], parameters: int) -> Iterator[PlatformTraffic]:
     """One line per platform that took part."""
+    rounds = tuple(rounds)
     for platform in dict.fromkeys(platform for entry in rounds for platform in entry.traffic):
         seen = [entry.traffic[platform] for entry in rounds if platform in entry.traffic]
         up, down = median(one.up for one in seen), median(one.down for one in seen)

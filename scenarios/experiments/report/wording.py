@@ -1,11 +1,13 @@
 """How figures are written in a report: units, signs and rounding that never flatters."""
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Final
 
 MINUS: Final = "\N{MINUS SIGN}"
 _BYTES: Final = ("B", "kB", "MB", "GB")
+_LOOSE: Final = re.compile(r" (?=%|=|[kMG]?B\b|s\b|min\b)|(?<==) ")
 
 
 def signed(value: float, digits: int) -> str:
@@ -21,9 +23,33 @@ def percent(value: float, digits: int = 1) -> str:
     return f"{signed(100 * value, digits)} %"
 
 
+def span(low: float, high: float) -> str:
+    """The ends of an interval in percent, ``+1.2 to +5.0``; an end just beside zero keeps its sign."""
+    return f"{_end(100 * low)} to {_end(100 * high)}"
+
+
+def _end(value: float) -> str:
+    return f"{'+' if value > 0 else MINUS if value < 0 else ''}{abs(value):.1f}"
+
+
 def percent_interval(mean: float, low: float, high: float) -> str:
     """``+3.1 % (+1.2 to +5.0)``."""
-    return f"{percent(mean)} ({signed(100 * low, 1)} to {signed(100 * high, 1)})"
+    return f"{percent(mean)} ({span(low, high)})"
+
+
+def unbroken(text: str) -> str:
+    """``text`` whose figures stay together on a line: no-break spaces before units and around ``=``."""
+    return _LOOSE.sub("\N{NO-BREAK SPACE}", text)
+
+
+def plain_tick(value: float, digits: int) -> str:
+    """A value at an axis."""
+    return f"{value:.{digits}f}"
+
+
+def percent_tick(value: float, digits: int) -> str:
+    """A share at an axis, in percent."""
+    return f"{signed(100 * value, max(digits - 2, 0))} %"
 
 
 def quality(value: float) -> str:
