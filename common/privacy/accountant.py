@@ -22,6 +22,8 @@ from opacus.accountants.analysis.rdp import compute_rdp, get_privacy_spent
 from common.privacy.errors import AccountantsDisagree, PlanUnsound
 
 PRV_ERROR: Final = 0.01  # PRV adds it to its estimate to make it an upper bound
+_SMALLEST_DELTA: Final = 1e-10  # below, PRV's rounding errors make it claim less than the truth
+_SMALLEST_NOISE: Final = 0.01
 _ORDERS: Final = RDPAccountant.DEFAULT_ALPHAS
 _LARGEST_GRID: Final = 1 << 23  # PRV takes some 0.5 GB at this size
 
@@ -37,7 +39,7 @@ class Mechanism:
     of 1 is the plain Gaussian mechanism.
 
     Guarantee: every value of this type can be accounted.
-    Refuses: a noise multiplier or rate that is not positive and finite, a rate above 1, fewer than one step
+    Refuses: a noise multiplier below 0.01 or infinite, a rate outside (0, 1], fewer than one step
     (:class:`PlanUnsound`).
     """
 
@@ -46,8 +48,8 @@ class Mechanism:
     steps: int
 
     def __post_init__(self) -> None:
-        if not 0 < self.noise_multiplier < math.inf:
-            raise PlanUnsound("the noise multiplier must be positive and finite", where="mechanism")
+        if not _SMALLEST_NOISE <= self.noise_multiplier < math.inf:
+            raise PlanUnsound("the noise multiplier must be finite and at least 0.01", where="mechanism")
         if not 0 < self.sample_rate <= 1:
             raise PlanUnsound("the sample rate must lie in (0, 1]", where="mechanism")
         if self.steps < 1:
@@ -68,7 +70,7 @@ def epsilon_of(history: Iterable[Mechanism], delta: float) -> Epsilon:
 
     Guarantee: the composed history is (``prv``, ``delta``)-DP for the unit its mechanisms clip and sample.
     Refuses: accountants that contradict each other by more than PRV's error (:class:`AccountantsDisagree`); a
-    loss too large to compute or a δ outside (0, 1) (:class:`PlanUnsound`).
+    loss too large to compute or a δ outside [1e-10, 1) (:class:`PlanUnsound`).
     """
     steps = _merged(history)
     if not steps:
@@ -87,7 +89,7 @@ def upper_bound(history: Iterable[Mechanism], delta: float) -> float:
     """RDP's bound on ε, in microseconds once a (noise, rate) is known; 9–40 % above PRV for a training run.
 
     Guarantee: the composed history is (result, ``delta``)-DP.
-    Refuses: a δ outside (0, 1) (:class:`PlanUnsound`).
+    Refuses: a δ outside [1e-10, 1) (:class:`PlanUnsound`).
     """
     steps = _merged(history)
     return _rdp(steps, _checked(delta)) if steps else 0.0
@@ -111,8 +113,8 @@ def _merged(history: Iterable[Mechanism]) -> Steps:
 
 
 def _checked(delta: float) -> float:
-    if not 0 < delta < 1:
-        raise PlanUnsound("δ must lie in (0, 1)", where="accountant")
+    if not _SMALLEST_DELTA <= delta < 1:
+        raise PlanUnsound("δ must lie in [1e-10, 1)", where="accountant")
     return delta
 
 
@@ -125,7 +127,7 @@ def _rdp(steps: Steps, delta: float) -> float:
     rdp = sum((count * _rdp_of_one_step(noise, rate) for noise, rate, count in steps), np.zeros(len(_ORDERS)))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # "expand the range of alphas": a wider range is tighter, not safer
-        return float(get_privacy_spent(orders=_ORDERS, rdp=rdp, delta=delta)[0])
+        return max(0.0, float(get_privacy_spent(orders=_ORDERS, rdp=rdp, delta=delta)[0]))
 
 
 @lru_cache(maxsize=1024)
@@ -137,10 +139,13 @@ def _prv(steps: Steps, delta: float) -> float:
         warnings.simplefilter(
             "ignore"
         )  # log 0 at a rate of 1, exp overflow in the far tail: both limits are exact
-        epsilon = float(accountant.get_epsilon(delta, eps_error=PRV_ERROR))
+        try:
+            epsilon = float(accountant.get_epsilon(delta, eps_error=PRV_ERROR))
+        except (RuntimeError, ValueError) as error:
+            raise PlanUnsound("PRV cannot compute ε", where="accountant", why=str(error)) from error
     if not math.isfinite(epsilon):
         raise PlanUnsound("PRV gives no finite ε", where="accountant")
-    return epsilon
+    return max(0.0, epsilon)
 
 
 def _refuse_huge_grid(steps: Steps, delta: float) -> None:
@@ -149,7 +154,7 @@ def _refuse_huge_grid(steps: Steps, delta: float) -> None:
     mesh = PRV_ERROR / math.sqrt(sum(count for *_, count in steps) * math.log(12 / delta_error) / 2)
     if not 2 * (_rdp(steps, delta_error / 4) + 3) / mesh < _LARGEST_GRID:
         raise PlanUnsound(
-            f"ε is about {_rdp(steps, delta):.0f}: too large to compute, and to protect anyone",
+            f"ε is about {_rdp(steps, delta):.3g}: too large, or over too many steps, to compute",
             where="accountant",
             hint="raise the noise multiplier, or lower the sample rate or the number of steps",
         )

@@ -12,8 +12,8 @@ from common.privacy.accountant import Epsilon, Mechanism, epsilon_of, upper_boun
 from common.privacy.errors import PlanUnsound
 
 _PRECISION: Final = 1e-3  # relative, of a calibrated noise multiplier
-_STRIDE: Final = 0.3  # in log noise
-_LOG_NOISE_RANGE: Final = (-5.0, 10.0)
+_STRIDE: Final = 0.2  # in log noise
+_LOG_NOISE_RANGE: Final = (-4.0, 10.0)
 
 
 class PrivacyPlan(BaseModel):
@@ -119,17 +119,19 @@ def calibrate(epsilon: float, delta: float, sample_rate: float, steps: int) -> f
     """The least noise multiplier, to 0.1 %, at which ``steps`` steps spend at most ``epsilon`` by PRV.
 
     Guarantee: ``epsilon_of([Mechanism(result, sample_rate, steps)], delta).prv <= epsilon``.
-    Refuses: an ε that no noise multiplier between e⁻⁵ and e¹⁰ brackets (:class:`PlanUnsound`).
+    Refuses: an ε that no noise multiplier between e⁻⁴ and e¹⁰ brackets (:class:`PlanUnsound`).
     """
+
+    target = math.log1p(epsilon)  # log ε is nearly linear in log noise: few steps; log1p bears ε = 0
 
     def mechanism(log_noise: float) -> list[Mechanism]:
         return [Mechanism(math.exp(log_noise), sample_rate, steps)]
 
     def bound(log_noise: float) -> float:
-        return upper_bound(mechanism(log_noise), delta) - epsilon
+        return math.log1p(upper_bound(mechanism(log_noise), delta)) - target
 
     def excess(log_noise: float) -> float:
-        return epsilon_of(mechanism(log_noise), delta).prv - epsilon
+        return math.log1p(epsilon_of(mechanism(log_noise), delta).prv) - target
 
     # RDP finds the neighbourhood: PRV is slow, and with far too little noise cannot be computed at all.
     _, near = _bracket(bound, 0.0)
