@@ -56,18 +56,18 @@ def ledger(
 ) -> None:
     """What the site has spent, and what its ceiling leaves."""
     from clients.config import SiteFolder
-    from common.errors import PrivacyRefused
-    from common.privacy.ledger import Ceiling, Ledger
-    from common.privacy.plan import ADJACENCY, UNIT
+    from common.privacy.plan import PrivacyPlan
 
-    site = SiteFolder(folder)
-    ceiling = site.config().ceiling
-    if ceiling is None:
-        raise PrivacyRefused("this site has no ceiling, so it keeps no ledger", where=str(folder))
-    book = Ledger.open(site.ledger_path, Ceiling(ceiling.epsilon, ceiling.delta))
+    book = SiteFolder(folder).ledger()
+    ceiling = book.ceiling
     spent, entries = book.spent(), book.entries()
     if as_json:
-        fields = {"unit": UNIT, "adjacency": ADJACENCY, "delta": spent.delta, "epsilon_prv": spent.prv}
+        fields = {
+            "unit": PrivacyPlan.unit,
+            "adjacency": PrivacyPlan.adjacency,
+            "delta": spent.delta,
+            "epsilon_prv": spent.prv,
+        }
         more = {"epsilon_rdp": spent.rdp, "ceiling": ceiling.epsilon, "releases": len(entries)}
         typer.echo(json.dumps(fields | more))
         return
@@ -75,4 +75,4 @@ def ledger(
     typer.echo(
         f"ceiling  ε = {ceiling.epsilon:g}, of which {max(0.0, ceiling.epsilon - spent.prv):.3f} is left"
     )
-    typer.echo(f"unit     {UNIT}; {ADJACENCY}; {len(entries)} releases")
+    typer.echo(f"unit     {PrivacyPlan.unit}; {PrivacyPlan.adjacency}; {len(entries)} releases")

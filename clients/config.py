@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
 
 from common.charter import Charter, CharterInvalid, Name, SignedCharter
 from common.config import load_toml
-from common.errors import EnvironmentProblem
+from common.errors import EnvironmentProblem, PrivacyRefused
 from common.files import write_atomically
+from common.privacy.ledger import Ceiling, Ledger
 
 
 class CeilingConfig(BaseModel):
@@ -116,19 +117,28 @@ class SiteFolder:
             raise CharterInvalid("no charter is pinned here", where=str(self.path), hint="hanse charter sign")
         return Engagement(max(pinned, key=lambda path: path.stat().st_mtime_ns).parent)
 
-    @property
-    def ledger_path(self) -> Path:
-        """The privacy ledger."""
-        return self.path / "ledger.sqlite"
+    def ledger(self) -> Ledger:
+        """The privacy ledger under this platform's ceiling, made at its first use.
 
-    @property
-    def metrics_path(self) -> Path:
-        """Per-user metrics of the last evaluation."""
-        return self.path / "metrics.parquet"
+        Raises:
+            PrivacyRefused: when the site has no ceiling, or its ledger cannot be used.
+        """
+        ceiling = self.config().ceiling
+        if ceiling is None:
+            raise PrivacyRefused("this site has no ceiling, so it keeps no ledger", where=str(self.path))
+        return Ledger.open(self._ledger, Ceiling(ceiling.epsilon, ceiling.delta))
+
+    def has_ledger(self) -> bool:
+        """Whether anything was ever planned here."""
+        return self._ledger.exists()
 
     @property
     def _key(self) -> Path:
         return self.path / "site.key"
+
+    @property
+    def _ledger(self) -> Path:
+        return self.path / "ledger.sqlite"
 
     @property
     def _user_key(self) -> Path:

@@ -23,7 +23,6 @@ from common.deltas import AdapterDelta, Floats
 from common.errors import HanseError
 from common.frame import Frame, encode
 from common.model.statistics import Basis
-from common.privacy.ledger import Ceiling, Ledger
 from common.randomness import KeyedRandomness, OsRandomness
 from common.replies import answer, refuse
 from common.requests import (
@@ -120,8 +119,7 @@ def _member(
     folder: SiteFolder, engagement: Engagement, trainer: Callable[[Floats, int], AdapterDelta]
 ) -> Member:
     config = folder.config()
-    ceiling = config.ceiling
-    ledger = Ledger.open(folder.ledger_path, Ceiling(ceiling.epsilon, ceiling.delta)) if ceiling else None
+    ledger = folder.ledger() if config.ceiling else None
     charter: Charter = engagement.charter()
     memory = MemoryFile(engagement.memory_path)
     return Member(config.platform, folder.identity(), charter, ledger, memory, trainer)

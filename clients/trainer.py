@@ -3,7 +3,7 @@
 Nothing is kept between rounds: each starts a fresh optimiser, so a resumed run repeats exactly.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, overload
@@ -88,8 +88,8 @@ def train(
     unpack(vector, model)
     shelf = Shelf.of(features, sequences, terms.history)
     if privacy is None:
-        _train_openly(model, [shelf], terms, terms.steps, randomness)
-        return AdapterDelta(_change(model, vector))
+        _train_openly(model, shelf, terms, randomness)
+        return AdapterDelta(finite_change(model, vector))
     if not isinstance(randomness, OsRandomness):
         raise SilentFailure(
             "private training was given repeatable noise", why="whoever knows the key removes it"
@@ -102,7 +102,7 @@ def _train_privately(
     model: SharedModel, shelf: Shelf, terms: LocalTraining, plan: PrivacyPlan, randomness: OsRandomness
 ) -> None:
     optimizer = OsNoiseOptimizer(
-        _optimizer(model, terms),
+        local_optimizer(model, terms),
         noise_multiplier=plan.noise_multiplier,
         clip=plan.clip,
         denominator=plan.denominator,
@@ -118,25 +118,27 @@ def _train_privately(
         optimizer.step()
 
 
-def _train_openly(
-    model: SharedModel, shelves: Sequence[Shelf], terms: LocalTraining, steps: int, randomness: Randomness
-) -> None:
-    optimizer = _optimizer(model, terms)
-    for _ in range(steps):
+def _train_openly(model: SharedModel, shelf: Shelf, terms: LocalTraining, randomness: Randomness) -> None:
+    optimizer = local_optimizer(model, terms)
+    for _ in range(terms.steps):
+        users = poisson_sample(shelf.windows.users, terms.sample_rate, randomness)
         optimizer.zero_grad()
-        for shelf in shelves:
-            users = poisson_sample(shelf.windows.users, terms.sample_rate, randomness)
-            losses = shelf.losses(model, users, terms, randomness)
-            mean = losses.sum() / (terms.expected_batch * len(shelves))
-            mean.backward()  # type: ignore[no-untyped-call]
+        mean = shelf.losses(model, users, terms, randomness).sum() / terms.expected_batch
+        mean.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
 
-def _optimizer(model: SharedModel, terms: LocalTraining) -> torch.optim.Optimizer:
+def local_optimizer(model: SharedModel, terms: LocalTraining) -> torch.optim.Optimizer:
+    """The optimiser that ``terms`` name, over all of ``model``."""
     return _OPTIMIZERS[terms.optimizer](model.parameters(), lr=terms.learning_rate)
 
 
-def _change(model: SharedModel, before: Floats) -> Floats:
+def finite_change(model: SharedModel, before: Floats) -> Floats:
+    """Parameters now minus ``before``, float32, (d,).
+
+    Raises:
+        SilentFailure: when a number is not finite.
+    """
     change = pack(model) - before
     if not np.isfinite(change).all():
         raise SilentFailure("local training diverged", hint="lower the learning rate")
@@ -145,29 +147,9 @@ def _change(model: SharedModel, before: Floats) -> Floats:
 
 def _whole_change(model: SharedModel, before: Floats) -> Floats:
     """The change, once it is certain that every parameter took part: noise alone moves each of them."""
-    change = _change(model, before)
+    change = finite_change(model, before)
     layout = ParamLayout.of(model)
     for name, offset, size in zip(layout.names, layout.offsets, layout.sizes, strict=True):
         if not change[offset : offset + size].any():
             raise SilentFailure(f"{name} did not move", why="its gradient never reached the optimiser")
     return change
-
-
-def fit_alone(
-    platforms: Sequence[tuple[NDArray[np.float32], Sequences]],
-    size: Size,
-    terms: LocalTraining,
-    rounds: int,
-    randomness: Randomness,
-) -> Floats:
-    """Parameters after ``rounds`` · ``terms.steps`` steps with one optimiser, without privacy, float32 (d,).
-
-    With one platform it is the local-only reference, with several the pooled one: each step draws users of
-    every platform, each against its own catalogue, and averages over platforms. ``platforms``: features (n, F) and
-    events of each.
-    """
-    shelves = [Shelf.of(features, sequences, terms.history) for features, sequences in platforms]
-    model = build_model(size, platforms[0][0].shape[1])
-    before = pack(model)
-    _train_openly(model, shelves, terms, rounds * terms.steps, randomness)
-    return before + _change(model, before)

@@ -9,7 +9,7 @@ HanseError                      1  runtime
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class HanseError(Exception):
@@ -25,9 +25,19 @@ class HanseError(Exception):
         super().__init__(what)
         self.what, self.where, self.why, self.hint = what, where, why, hint
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travels between processes whole, whatever a subclass's constructor takes."""
+        return _restored, (type(self), self.args, self.__dict__)
+
     def __str__(self) -> str:
         """One line, as compilers print it: ``where: what: why``."""
         return ": ".join(part for part in (self.where, self.what, self.why) if part)
+
+
+def _restored(kind: type[HanseError], args: tuple[object, ...], state: dict[str, object]) -> HanseError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 class DataError(HanseError):

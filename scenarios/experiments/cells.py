@@ -7,16 +7,12 @@ REFERENCES = Cell("references", 1, None)
 """What trains no neural model: popularity, item-item and zero-exchange."""
 
 
-def cells(spec: ExperimentSpec) -> tuple[tuple[Cell, ...], ...]:
-    """Every cell, in waves: one wave may build on the results of those before it."""
-    first = [REFERENCES]
-    if "local-only" in spec.systems:
-        first += [Cell("local-only", seed, None) for seed in spec.seeds]
-    second = [Cell(system, seed, None) for system in _open_systems(spec) for seed in spec.seeds]
-    if "federated" in spec.systems:
-        repeats = range(1, spec.privacy.repeats + 1)
-        second += [Cell("federated", n, epsilon) for epsilon in spec.privacy.epsilons for n in repeats]
-    return tuple(first), tuple(second)
+def cells(spec: ExperimentSpec) -> tuple[Cell, ...]:
+    """Every cell. Those without differential privacy repeat by seed, the others by number."""
+    repeats = range(1, spec.privacy.repeats + 1)
+    private = [Cell("federated", repeat, epsilon) for epsilon in spec.privacy.epsilons for repeat in repeats]
+    seeded = [Cell(system, seed, None) for system in _seeded(spec) for seed in spec.seeds]
+    return REFERENCES, *seeded, *(private if "federated" in spec.systems else [])
 
 
 def slug(cell: Cell) -> str:
@@ -25,6 +21,5 @@ def slug(cell: Cell) -> str:
     return f"{cell.system}{epsilon}-{cell.seed}"
 
 
-def _open_systems(spec: ExperimentSpec) -> list[str]:
-    wanted = ["federated"] if "federated" in spec.systems and spec.privacy.unprotected else []
-    return wanted + [system for system in ("pooled", "pooled-clipped") if system in spec.systems]
+def _seeded(spec: ExperimentSpec) -> list[str]:
+    return [system for system in spec.systems if system != "federated" or spec.privacy.unprotected]

@@ -7,6 +7,7 @@ from clients.config import SiteConfig
 from clients.platform_data import PlatformData, read_platform
 from common.charter import ModelTerms
 from common.deltas import Floats
+from common.model.encoder import load_encoder
 from common.model.layout import ParamLayout, pack
 from common.model.sequence import build_model
 from common.model.statistics import Basis
@@ -39,26 +40,29 @@ def declared(spec: ExperimentSpec) -> Mapping[str, ScenarioSpec]:
     return {scenario.name: scenario for scenario in map(load_scenario, spec.platforms)}
 
 
-def survey(spec: ExperimentSpec) -> Ground:
-    """Read every catalogue, encode it, and agree on the basis and the model.
+def survey(spec: ExperimentSpec) -> Basis:
+    """Read and encode every whole catalogue, and fit the basis that all platforms share.
 
     Raises:
         DataError: where a platform's data cannot be used.
     """
-    scenarios = declared(spec)
-    data = [read_platform(site_config(spec, name)) for name in scenarios]
-    basis = Basis.fit([platform.moments for platform in data], spec.model.features)
+    moments = [read_platform(site_config(spec, name)).moments for name in declared(spec)]
+    return Basis.fit(moments, spec.model.features)
+
+
+def stand(spec: ExperimentSpec, basis: Basis) -> Ground:
+    """The ground on ``basis``; no data are read."""
     model = build_model(spec.model.size, spec.model.features)
     layout = ParamLayout.of(model)
     terms = ModelTerms(
         size=spec.model.size,
         features=spec.model.features,
         parameters=layout.size,
-        encoder=data[0].encoder,
+        encoder=load_encoder(spec.model.encoder).digest,
         basis=basis.digest,
         layout=layout.digest,
     )
-    return Ground(spec, scenarios, terms, basis, pack(model))
+    return Ground(spec, declared(spec), terms, basis, pack(model))
 
 
 def site_config(spec: ExperimentSpec, platform: str) -> SiteConfig:

@@ -1,0 +1,166 @@
+"""Gathers what an experiment left in its folder into the record that a report is made from."""
+
+import platform as machine
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import version
+from itertools import chain, groupby
+from pathlib import Path
+
+from clients.config import SiteFolder
+from common.privacy.accountant import joint_epsilon
+from common.privacy.ledger import Entry
+from common.privacy.plan import PrivacyPlan
+from scenarios.experiments.folder import ExperimentFolder
+from scenarios.experiments.forecast import sharing
+from scenarios.experiments.ground import Ground
+from scenarios.experiments.measuring import kept_gates, kept_metrics
+from scenarios.experiments.report import (
+    Cell,
+    Charges,
+    ExperimentRecord,
+    PlatformFacts,
+    PrivacyEntry,
+    RoundEntry,
+    Setting,
+    Traffic,
+)
+from scenarios.experiments.spec import ExperimentSpec
+from server.checkpoint import RunFolder
+from server.outcome import RoundOutcome
+
+_VERSIONS = ("hanse", "torch", "opacus", "flwr", "transformers", "cryptography", "numpy")
+
+
+def collect(
+    ground: Ground, folder: ExperimentFolder, asked: Sequence[Cell], minutes: float
+) -> ExperimentRecord:
+    """The record of every cell in ``asked``; all of them are finished."""
+    federated = [cell for cell in asked if cell.system == "federated"]
+    return ExperimentRecord(
+        metrics=kept_metrics(folder.cells),
+        setting=_setting(ground, minutes),
+        gates=tuple(
+            gates["new"]
+            for cell in federated
+            for name in ground.scenarios
+            if (gates := kept_gates(folder.cells, cell, name))
+        ),
+        privacy=tuple(
+            chain.from_iterable(
+                _privacy(ground, folder, cell) for cell in federated if cell.epsilon and cell.seed == 1
+            )
+        ),
+        rounds=tuple(chain.from_iterable(_rounds(folder, cell) for cell in federated)),
+        versions={**{name: version(name) for name in _VERSIONS}, "python": machine.python_version()},
+    )
+
+
+def _setting(ground: Ground, minutes: float) -> Setting:
+    spec = ground.spec
+    training = {name: scenario.training for name, scenario in ground.scenarios.items()}
+    one = next(iter(training.values()))
+    return Setting(
+        title=spec.title,
+        platforms=tuple(_facts(ground, name) for name in ground.scenarios),
+        rounds=spec.rounds,
+        local_steps=one.steps,
+        model_size=spec.model.size,
+        parameters=ground.model.parameters,
+        training=", ".join(f"{name}: {terms.loss}, {terms.optimizer}" for name, terms in training.items()),
+        limits=tuple(_limits(spec)),
+        minutes=minutes,
+    )
+
+
+def _facts(ground: Ground, name: str) -> PlatformFacts:
+    scenario, platform = ground.scenarios[name], ground.data(name).platform
+    return PlatformFacts(
+        name=name,
+        title=scenario.title,
+        users=platform.interactions.sequences().users,
+        items=len(platform.catalog.texts),
+        interactions=len(platform.interactions.items),
+        source=scenario.description.strip(),
+        licence=scenario.licence,
+        split=scenario.split.by,
+        shares_people_with=tuple(
+            other for other in scenario.relations.shares_people_with if other in ground.scenarios
+        ),
+        dropped_rows=dict(platform.interactions.dropped),
+    )
+
+
+def _limits(spec: ExperimentSpec) -> Iterator[str]:
+    if spec.limits.users is not None:
+        yield f"at most {spec.limits.users} users of each platform, chosen by a hash of their identifiers"
+    if spec.limits.items is not None:
+        yield f"at most {spec.limits.items} items of each catalogue, chosen by a hash of their texts"
+    if len(spec.seeds) < 5 or spec.privacy.repeats < 5:
+        yield (
+            f"{len(spec.seeds)} seeds without and {spec.privacy.repeats} repeats with differential privacy, "
+            "where five or more would show how much the noise itself varies"
+        )
+
+
+def _privacy(ground: Ground, folder: ExperimentFolder, cell: Cell) -> Iterator[PrivacyEntry]:
+    """Each platform's ledger, and what they compose to for a person on all platforms that share people."""
+    charter = RunFolder(folder.cell(cell) / "server").charter()
+    ledgers = {name: _site(ground.spec, folder, cell, name).ledger() for name in ground.scenarios}
+    for name, ledger in ledgers.items():
+        spent, entries = ledger.spent(), ledger.entries()
+        plan = charter.member(name).privacy
+        yield PrivacyEntry(
+            platform=name,
+            target=cell.epsilon or 0.0,
+            unit=PrivacyPlan.unit,
+            adjacency=PrivacyPlan.adjacency,
+            delta=spent.delta,
+            epsilon_prv=spent.prv,
+            epsilon_rdp=spent.rdp,
+            releases=len(entries),
+            charges=tuple(_charges(entries)),
+            clip=plan.clip if plan else None,
+            ceiling=ledger.ceiling.epsilon,
+        )
+    group = sharing(ground.scenarios)
+    if len(group) > 1:
+        delta = ledgers[group[0]].ceiling.delta
+        total = joint_epsilon([ledgers[name].history() for name in group], delta)
+        yield PrivacyEntry(
+            platform="joint",
+            target=cell.epsilon or 0.0,
+            unit=f"all records of one person on {', '.join(group)}",
+            adjacency=PrivacyPlan.adjacency,
+            delta=delta,
+            epsilon_prv=total.prv,
+            epsilon_rdp=total.rdp,
+            releases=sum(len(ledgers[name].entries()) for name in group),
+            platforms=group,
+        )
+
+
+def _site(spec: ExperimentSpec, folder: ExperimentFolder, cell: Cell, name: str) -> SiteFolder:
+    return SiteFolder((Path(spec.sites) if spec.sites else folder.cell(cell) / "sites") / name)
+
+
+def _charges(entries: Sequence[Entry]) -> Iterator[Charges]:
+    for (release, mechanism), same in groupby(entries, lambda e: (e.charge.release, e.charge.mechanism)):
+        yield Charges(
+            release, mechanism.noise_multiplier, mechanism.sample_rate, mechanism.steps, len(list(same))
+        )
+
+
+def _rounds(folder: ExperimentFolder, cell: Cell) -> Iterator[RoundEntry]:
+    for outcome in RunFolder(folder.cell(cell) / "server").latest().outcomes:
+        yield RoundEntry(
+            cell=cell,
+            number=outcome.number,
+            seconds_by_phase=outcome.seconds_by_phase,
+            traffic=_traffic(outcome),
+            cohort=outcome.cohort,
+            dropped=tuple(sorted(set(outcome.cohort) - set(outcome.survivors))),
+        )
+
+
+def _traffic(outcome: RoundOutcome) -> Mapping[str, Traffic]:
+    return {name: Traffic(up, outcome.bytes_down.get(name, 0)) for name, up in outcome.bytes_up.items()}

@@ -1,0 +1,78 @@
+"""The experiment's own folder: what was asked, the ground and the cells; all it knows is in files."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from common.errors import ConfigError, EnvironmentProblem, Problem
+from common.files import write_atomically
+from common.model.statistics import Basis
+from scenarios.experiments.cells import slug
+from scenarios.experiments.ground import Ground, stand, survey
+from scenarios.experiments.report.record import Cell
+from scenarios.experiments.spec import ExperimentSpec
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentFolder:
+    """Where one experiment runs; a killed run goes on here from the last finished round of every cell."""
+
+    path: Path
+
+    @classmethod
+    def open(cls, path: Path, spec: ExperimentSpec) -> "ExperimentFolder":
+        """A new folder for ``spec``, or the one in which it was begun.
+
+        Raises:
+            ConfigError: when another experiment was begun there.
+            EnvironmentProblem: when it cannot be written.
+        """
+        folder = cls(path)
+        if folder._asked.exists():
+            if folder.spec() != spec:
+                problem = Problem(str(path), "another experiment was begun here", "choose another --out")
+                raise ConfigError((problem,))
+            return folder
+        try:
+            folder.cells.mkdir(parents=True, exist_ok=True)
+            write_atomically(folder._asked, spec.model_dump_json(indent=2).encode(), mode=0o644)
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+            raise EnvironmentProblem(
+                "the results cannot be kept", where=str(path), why=why, hint="choose another --out"
+            ) from error
+        return folder
+
+    def spec(self) -> ExperimentSpec:
+        """What was asked.
+
+        Raises:
+            ConfigError: when no experiment was begun here.
+        """
+        try:
+            return ExperimentSpec.model_validate_json(self._asked.read_bytes())
+        except (OSError, ValueError) as error:
+            hint = "hanse experiment run FILE begins one"
+            raise ConfigError((Problem(str(self.path), "no experiment was begun here", hint),)) from error
+
+    def ground(self) -> Ground:
+        """What all cells stand on, worked out once."""
+        if not self._basis.exists():
+            survey(self.spec()).save(self._basis)
+        return stand(self.spec(), Basis.load(self._basis))
+
+    @property
+    def cells(self) -> Path:
+        """The folder of all cells."""
+        return self.path / "cells"
+
+    def cell(self, cell: Cell) -> Path:
+        """One cell's folder."""
+        return self.cells / slug(cell)
+
+    @property
+    def _asked(self) -> Path:
+        return self.path / "experiment.json"
+
+    @property
+    def _basis(self) -> Path:
+        return self.path / "basis.safetensors"

@@ -1,0 +1,89 @@
+"""An experiment from its specification to its report: forecast, ground, training, measuring, reporting."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from common import console
+from scenarios.experiments import measuring, training
+from scenarios.experiments.cells import cells
+from scenarios.experiments.collect import collect
+from scenarios.experiments.folder import ExperimentFolder
+from scenarios.experiments.forecast import admit
+from scenarios.experiments.ground import declared
+from scenarios.experiments.jobs import Tell, processes, run_jobs
+from scenarios.experiments.report import Report, build_report, write_report
+from scenarios.experiments.report.record import Cell
+from scenarios.experiments.spec import ExperimentSpec
+from scenarios.experiments.training import Engine
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The report and where its page is."""
+
+    report: Report
+    page: Path
+
+
+def run_experiment(
+    spec: ExperimentSpec, out: Path, *, engine: Engine = "process", workers: int | None = None
+) -> Outcome:
+    """Run what is left of the experiment in ``out`` and write its report there.
+
+    ``engine``: sites in this process, or Flower's simulation engine with a process for each site.
+
+    Raises:
+        HanseError: the first reason why it cannot go on; everything finished so far stays.
+    """
+    began = time.monotonic()
+    admit(spec, out)
+    folder = ExperimentFolder.open(out, spec)
+    several = 1 if engine == "ray" else workers or processes()
+    with console.progress("reading and encoding the platforms' catalogues"):
+        ground = folder.ground()
+    _train(folder, cells(spec), engine, several)
+    _measure(folder, cells(spec), several)
+    with console.progress("writing the report"):
+        record = collect(ground, folder, cells(spec), minutes=(time.monotonic() - began) / 60)
+        report = build_report(record)
+        page = write_report(report, record, folder.path)
+    return Outcome(report, page)
+
+
+def _train(folder: ExperimentFolder, asked: Sequence[Cell], engine: Engine, workers: int) -> None:
+    jobs = [partial(train_job, folder.path, cell, engine) for cell in asked]
+    with console.progress(f"training {len(jobs) - 1} systems") as update:
+        run_jobs(jobs, _counted(update, [folder.spec().rounds] * len(jobs)), workers)
+
+
+def _measure(folder: ExperimentFolder, asked: Sequence[Cell], workers: int) -> None:
+    platforms = list(declared(folder.spec()))
+    jobs = [partial(measure_job, folder.path, platform, asked) for platform in platforms]
+    with console.progress(f"measuring {len(asked)} cells at {len(platforms)} platforms") as update:
+        run_jobs(jobs, _counted(update, [len(asked)] * len(jobs)), workers)
+
+
+def _counted(update: console.Update, sizes: Sequence[int]) -> Callable[[int, int], None]:
+    """Progress over all jobs from the progress of each."""
+    done = [0] * len(sizes)
+
+    def told(job: int, parts: int) -> None:
+        done[job] = parts
+        update(sum(done), sum(sizes))
+
+    return told
+
+
+def train_job(path: Path, cell: Cell, engine: Engine, told: Tell) -> None:
+    """One cell's training, in whatever process."""
+    folder = ExperimentFolder(path)
+    training.train_cell(folder.ground(), cell, folder.cell(cell), told, engine)
+
+
+def measure_job(path: Path, platform: str, asked: Sequence[Cell], told: Tell) -> None:
+    """One platform's measuring, in whatever process."""
+    folder = ExperimentFolder(path)
+    measuring.measure_platform(folder.ground(), platform, asked, folder.cells, told)
