@@ -9,6 +9,7 @@ from common.secagg.errors import (
     LedgerRollback,
     MemoryCorrupt,
     NonceReplayed,
+    ProtocolError,
     RoundReplayed,
 )
 from common.secagg.messages import Advert, Witness
@@ -108,15 +109,33 @@ class Memory:
         """
         try:
             content = json.loads(text)
-            memory = cls(
-                {run: (int(round_), int(attempt)) for run, (round_, attempt) in content["last"].items()},
-                frozenset(bytes.fromhex(nonce) for nonce in content["nonces"]),
-                frozenset((str(purpose), bytes.fromhex(model)) for purpose, model in content["models"]),
-                {
-                    name: Witness(int(n), bytes.fromhex(head))
-                    for name, (n, head) in content["witnesses"].items()
-                },
-            )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            memory = cls._of(**content)
+        except (ValueError, TypeError, AttributeError, ProtocolError) as error:
             raise MemoryCorrupt("memory", why=type(error).__name__) from None
+        if json.dumps(content, sort_keys=True) != memory.to_json():
+            raise MemoryCorrupt("memory", why="a value that no memory holds")
         return memory
+
+    @classmethod
+    def _of(
+        cls,
+        last: Mapping[str, tuple[int, int]],
+        nonces: Iterable[str],
+        models: Iterable[tuple[str, str]],
+        witnesses: Mapping[str, tuple[int, str]],
+    ) -> "Memory":
+        return cls(
+            {run: (_whole(round_), _whole(attempt)) for run, (round_, attempt) in last.items()},
+            frozenset(bytes.fromhex(nonce) for nonce in nonces),
+            frozenset((purpose, bytes.fromhex(model)) for purpose, model in models),
+            {
+                name: Witness(_whole(counter), bytes.fromhex(head))
+                for name, (counter, head) in witnesses.items()
+            },
+        )
+
+
+def _whole(value: object) -> int:
+    if type(value) is not int:
+        raise TypeError("not a whole number")
+    return value

@@ -1,0 +1,68 @@
+"""Masks: their key, their seek, and that adding and subtracting cancel."""
+
+import numpy as np
+import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.secagg.masks import BLOCK, apply_masks
+
+KEY = bytes(range(32))
+
+
+def mask(size, key=KEY, first=0):
+    lanes = np.zeros(size, np.uint32)
+    apply_masks(lanes, [key], [], first=first)
+    return lanes
+
+
+@pytest.mark.parametrize("size", [1, 3, 4, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 5])
+def test_a_mask_is_one_unbroken_keystream(size):
+    stream = Cipher(algorithms.AES256(KEY), modes.CTR(bytes(16))).encryptor().update(bytes(4 * size))
+    assert np.array_equal(mask(size), np.frombuffer(stream, "<u4"))
+
+
+@given(st.integers(0, 60), st.integers(1, 50))
+def test_a_slice_seeks_to_its_place(quarter, size):
+    assert np.array_equal(mask(4 * quarter + size)[4 * quarter :], mask(size, first=4 * quarter))
+
+
+@given(st.lists(st.binary(min_size=32, max_size=32), max_size=4, unique=True), st.integers(1, 40))
+def test_what_is_added_can_be_taken_off(keys, size):
+    plain = np.arange(size, dtype=np.uint32) * np.uint32(2654435761)
+    lanes = plain.copy()
+    apply_masks(lanes, keys, [])
+    apply_masks(lanes, [], keys)
+    assert np.array_equal(lanes, plain)
+
+
+def test_plus_and_minus_are_opposite_modulo_the_ring():
+    down = np.zeros(9, np.uint32)
+    apply_masks(down, [], [KEY])
+    assert not (down + mask(9)).any()
+
+
+@pytest.mark.parametrize("bit", range(256))
+def test_every_bit_of_the_key_matters(bit):
+    flipped = bytearray(KEY)
+    flipped[bit // 8] ^= 1 << bit % 8
+    assert not np.array_equal(mask(8, bytes(flipped)), mask(8))
+
+
+@pytest.mark.parametrize("length", [0, 4, 16, 24, 31, 33])
+def test_only_256_bit_keys(length):
+    with pytest.raises(ValueError, match="32 bytes"):
+        mask(8, bytes(length))
+
+
+def test_no_seek_into_an_aes_block():
+    with pytest.raises(ValueError, match="multiple of four"):
+        mask(8, first=2)
+
+
+def test_a_mask_looks_uniform():
+    counts = np.bincount(mask(1 << 18).view(np.uint8), minlength=256)
+    expected = counts.sum() / 256
+    chi_squared = ((counts - expected) ** 2 / expected).sum()
+    assert abs(chi_squared - 255) < 6 * np.sqrt(2 * 255)
