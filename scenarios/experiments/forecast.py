@@ -1,19 +1,15 @@
 """What a run will spend, send and take, from public constants alone: no data are read and nothing is spent."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from clients.config import SiteFolder
 from common.model.layout import ParamLayout
 from common.model.sequence import build_model
-from common.privacy.accountant import Epsilon, Mechanism, epsilon_of, joint_epsilon
-from common.privacy.errors import CeilingExceeded
+from common.privacy.accountant import Epsilon, joint_epsilon
 from common.privacy.plan import PrivacyPlan
-from scenarios.experiments.cells import cells, slug
+from scenarios.experiments.cells import cells
 from scenarios.experiments.drafting import member_plan
 from scenarios.experiments.ground import declared
-from scenarios.experiments.report.record import Cell
 from scenarios.experiments.spec import ExperimentSpec
 from scenarios.platforms.spec import ScenarioSpec
 
@@ -79,51 +75,43 @@ def sharing(scenarios: Mapping[str, ScenarioSpec]) -> tuple[str, ...]:
     return max(groups, key=len)
 
 
-def admit(spec: ExperimentSpec, out: Path) -> None:
-    """Refuse a run that could not be paid to its end, before anything is read or written.
-
-    Cells that were begun in ``out`` are left to their sites, which check every round.
-
-    Raises:
-        CeilingExceeded: naming the platform.
-    """
-    new = [cell for cell in cells(spec) if cell.epsilon and not (out / "cells" / slug(cell)).exists()]
-    for name, scenario in declared(spec).items():
-        for account in _accounts(spec, name, scenario, new):
-            total = epsilon_of([*account.history, *account.planned], spec.privacy.delta)
-            if total.prv > account.ceiling:
-                raise CeilingExceeded(
-                    f"would spend ε = {total.prv:.3f} of a ceiling of {account.ceiling:g}",
-                    where=name,
-                    why=f"δ = {spec.privacy.delta:g}, {spec.rounds} rounds, {len(account.history)} charges so far",
-                    hint="plan fewer rounds or a lower ε, or let the platform's owner raise the ceiling",
-                )
+def as_document(spec: ExperimentSpec, found: Forecast) -> dict[str, object]:
+    """The forecast for programs."""
+    return {
+        "experiment": spec.model_dump(mode="json"),
+        "delta": spec.privacy.delta,
+        "privacy": [
+            {"epsilon": epsilon, "platform": name, "epsilon_prv": plan.forecast().prv, **plan.model_dump()}
+            for epsilon, plans in found.plans.items()
+            for name, plan in plans.items()
+        ],
+        "joint": {f"{epsilon:g}": total.prv for epsilon, total in found.joint.items()},
+        "cells": found.cells,
+        "parameters": found.parameters,
+        "bytes_up_per_round": found.bytes_up,
+        "bytes_down_per_round": found.bytes_down,
+        "processor_minutes": found.processor_minutes,
+    }
 
 
-@dataclass(frozen=True, slots=True)
-class _Account:
-    """What one ledger would hold at the end: everything so far, and what is planned."""
-
-    ceiling: float
-    history: tuple[Mechanism, ...]
-    planned: tuple[Mechanism, ...]
-
-
-def _accounts(
-    spec: ExperimentSpec, name: str, scenario: ScenarioSpec, new: Sequence[Cell]
-) -> Iterator[_Account]:
-    """A named site pays for all cells from one ledger; a what-if has one of its own in every cell."""
-    bills = [(cell.epsilon, member_plan(spec, scenario, cell.epsilon).whole) for cell in new if cell.epsilon]
-    if spec.sites is None:
-        for epsilon, bill in bills:
-            yield _Account(spec.privacy.ceiling or epsilon, (), (bill,))
-    elif bills:
-        ceiling = spec.privacy.ceiling or max(epsilon for epsilon, _ in bills)
-        yield _named_account(SiteFolder(Path(spec.sites) / name), ceiling, tuple(bill for _, bill in bills))
-
-
-def _named_account(site: SiteFolder, ceiling: float, planned: tuple[Mechanism, ...]) -> _Account:
-    if not site.has_ledger():
-        return _Account(ceiling, (), planned)
-    ledger = site.ledger()
-    return _Account(ledger.ceiling.epsilon, ledger.history(), planned)
+def as_text(spec: ExperimentSpec, found: Forecast) -> str:
+    """The forecast for people; ε is for one account on one platform unless it says joint."""
+    lines = [
+        f"{spec.title}: {found.cells} cells, {spec.rounds} rounds, {found.parameters:,} shared parameters"
+    ]
+    for epsilon, plans in found.plans.items():
+        for name, plan in plans.items():
+            spent = plan.forecast()
+            lines.append(
+                f"  ε ≤ {epsilon:g}  {name:<12} spends {spent.prv:.2f} at δ = {plan.delta:g} (RDP bound"
+                f" {spent.rdp:.2f}): noise {plan.noise_multiplier:.2f}, rate {plan.sample_rate:.3f},"
+                f" {plan.whole.steps} steps"
+            )
+        group = ", ".join(sharing(declared(spec)))
+        lines.append(f"  joint, a person on {group}: ε = {found.joint[epsilon].prv:.2f}")
+    up, down = found.bytes_up / 1e3, found.bytes_down / 1e3
+    lines.append(f"  {up:.0f} kB up and {down:.0f} kB down for each platform and round")
+    lines.append(
+        f"  about {found.processor_minutes:.0f} minutes of one processor; nothing was read, nothing spent"
+    )
+    return "\n".join(lines)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from common import console
 from scenarios.experiments import measuring, training
+from scenarios.experiments.admission import admit
 from scenarios.experiments.cells import cells
 from scenarios.experiments.collect import collect
 from scenarios.experiments.folder import ExperimentFolder
-from scenarios.experiments.forecast import admit
 from scenarios.experiments.ground import declared
 from scenarios.experiments.jobs import Tell, processes, run_jobs
 from scenarios.experiments.report import Report, build_report, write_report
