@@ -59,7 +59,6 @@ def run(app: typer.Typer, arguments: Sequence[str]) -> int:
     try:
         code = app(args=list(arguments), prog_name="hanse", standalone_mode=False)
     except (click.Abort, KeyboardInterrupt):
-        console.say("interrupted")
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of stdout has seen enough; nothing more can be written to it, not even at exit.

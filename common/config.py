@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 from common.errors import ConfigError, Problem
 from common.toml_lines import key_lines
@@ -56,7 +55,7 @@ def _syntax_problem(path: Path, error: tomllib.TOMLDecodeError) -> Problem:
 
 def _problem(
     path: Path,
-    item: ErrorDetails,
+    item: Mapping[str, Any],
     content: Mapping[str, Any],
     lines: Mapping[tuple[str | int, ...], int],
     model: type[BaseModel],

@@ -14,7 +14,7 @@ UNKNOWN: Final = "?"
 _ROLES: Final = {
     "user": ("user", "customer", "household", "account", "member", "reviewer", "client", "visitor", "person"),
     "item": ("item", "product", "sku", "article", "movie", "asin", "content", "news", "video", "track"),
-    "time": ("time", "date", "timestamp", "datetime", "ts", "at", "when", "day"),
+    "time": ("time", "date", "timestamp", "datetime", "ts", "at", "when", "day", "bought", "ordered"),
     "value": ("rating", "score", "stars", "value", "overall"),
 }
 _TEXTS: Final = (

@@ -1,0 +1,40 @@
+"""`check`: what it counts, what it remarks on, and what it refuses."""
+
+from collections.abc import Callable
+
+from scenarios.platforms.check import check
+from scenarios.platforms.spec import ScenarioSpec
+
+Shop = Callable[[list[str] | bytes], ScenarioSpec]
+
+
+def test_a_sound_scenario(shop: Shop, rows: list[str]) -> None:
+    found = check(
+        shop([*rows, "ann,p4,2024-01-03T23:00:00,5,Tel 212-555-0147,drinks", "bob,p5,2024-01-01,1,,"])
+    )
+    assert found.users == 3
+    assert found.items == len({"Green tea", "Rice", "Soap"})
+    assert found.items_merged == 1
+    assert found.items_without_text == 1
+    assert found.users_with_one_event == 1
+    assert found.dropped == {"item without text": 1}
+    assert found.personal_data_left == {}
+    assert found.days == 2.6
+    assert "1 users have one event: they are kept, but a sequence of one teaches nothing" in found.notes
+
+
+def test_redacted_texts_are_counted_and_looked_at_again(shop: Shop, rows: list[str]) -> None:
+    found = check(shop([*rows, "bob,p8,2024-01-01,1,Ask jane@example.org,drinks"]))
+    assert found.redacted == {"email": 1}
+    assert found.personal_data_left == {}
+
+
+def test_nothing_to_predict_is_a_problem(shop: Shop, rows: list[str]) -> None:
+    found = check(shop([*rows[:1], *(row for row in rows[1:] if "p1" in row)]))
+    assert "nobody has a new item in the test period" in found.problems
+
+
+def test_a_bucket_above_the_number_of_users_is_remarked(shop: Shop, rows: list[str]) -> None:
+    spec = shop(rows)
+    spec = spec.model_copy(update={"size": spec.size.model_copy(update={"bucket": 1000})})
+    assert "size.bucket is 1000, but there are 3 users: it should be a lower bound" in check(spec).notes

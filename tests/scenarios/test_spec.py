@@ -1,0 +1,87 @@
+"""A scenario's TOML: every problem at once, by file, line and key."""
+
+from pathlib import Path
+
+import pytest
+
+from common.errors import ConfigError
+from scenarios.platforms.registry import builtin_names, load_scenario
+from scenarios.platforms.spec import ScenarioSpec
+
+
+def said(path: Path) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load_scenario(path)
+    assert caught.value.exit_code == 2
+    return [
+        f"{p.where.removeprefix(str(path))} {p.what}" + (f" ({p.hint})" if p.hint else "")
+        for p in caught.value.problems
+    ]
+
+
+def changed(path: Path, *changes: tuple[str, str]) -> Path:
+    text = path.read_text()
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    path.write_text(text)
+    return path
+
+
+def test_unknown_key_wrong_type_and_missing_key_all_at_once(toml: Path) -> None:
+    path = changed(
+        toml, ("time =", "tiem ="), ("bucket = 2\n", 'bucket = "many"\n'), ('licence = "CC0-1.0"\n', "")
+    )
+    assert sorted(said(path)) == [
+        ":1 licence: missing key",
+        ":17 size.bucket: input should be a valid integer, unable to parse string as an integer",
+        ":6 columns.time: missing key",
+        ':9 columns.tiem: unknown key (did you mean "time"?)',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ('events = "events.csv"', "", ":5 source: give either events (a file) or converter"),
+        (
+            'events = "events.csv"',
+            'events = "e.csv"\ndepartments = ["X"]',
+            ":5 source: departments belong to",
+        ),
+        ("expected_batch = 1", "expected_batch = 3", ":17 size: expected_batch is larger than bucket"),
+        ("[split]", '[split]\nby = "leave-last-out"', ":14 split: validation_days and test_days belong to"),
+        ('value = "stars"', '[training]\nloss = "mse"', ":1 the loss mse learns ratings"),
+        ('name = "corner-shop"', 'name = "Corner Shop"', ":1 name: string should match pattern"),
+        ('text = ["title", "category"]', "text = []", ":13 items.text: "),
+    ],
+)
+def test_what_contradicts_itself(toml: Path, old: str, new: str, problem: str) -> None:
+    (found,) = said(changed(toml, (old, new)))
+    assert found.startswith(problem)
+
+
+def test_paths_count_from_the_folder_of_the_file(toml: Path) -> None:
+    assert load_scenario(toml).source.events == toml.parent / "events.csv"
+
+
+def test_an_unknown_name_is_told_with_the_nearest() -> None:
+    with pytest.raises(ConfigError, match='no scenario "grocry"') as caught:
+        load_scenario("grocry")
+    assert caught.value.problems[0].hint == 'did you mean "grocery"?'
+
+
+def test_the_four_that_come_with_the_project() -> None:
+    specs = {name: load_scenario(name) for name in builtin_names()}
+    assert list(specs) == ["drugstore", "fresh", "grocery", "video"]
+    assert all(spec.name == name for name, spec in specs.items())
+    shops = {"drugstore", "fresh", "grocery"}
+    for name in shops:
+        assert set(specs[name].relations.shares_people_with) == shops - {name}
+        assert "same ones" in specs[name].description
+    assert not specs["video"].relations.shares_people_with
+
+
+def test_a_specification_survives_json(toml: Path) -> None:
+    spec = load_scenario(toml)
+    assert ScenarioSpec.model_validate_json(spec.model_dump_json()) == spec
