@@ -94,8 +94,8 @@ def _sizes(cut: Cut) -> CutSizes:
 
 def _notes(spec: ScenarioSpec, items: ItemReading, interactions: Interactions) -> Iterator[str]:
     users, dropped = len(interactions.user_keys), sum(interactions.dropped.values())
-    if users < spec.size.bucket:
-        yield f"size.bucket is {spec.size.bucket}, but there are {users} users: it should be a lower bound"
+    if users < spec.training.bucket:
+        yield f"training.bucket is {spec.training.bucket}, but there are {users} users: it is to be a lower bound"
     if single := _users_with_one_event(interactions):
         yield f"{single} users have one event: they are kept, but a sequence of one teaches nothing"
     if dropped > len(interactions):

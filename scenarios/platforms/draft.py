@@ -57,7 +57,7 @@ test_days = {days}
 
 # Public: a lower bound on the number of users, which δ and the sampling rate follow, and how many of them
 # a training step sees.
-[size]
+[training]
 bucket = {bucket}
 expected_batch = {batch}
 """

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, model_validator
 
 from common.data.sequences import Sequences
 from common.data.split import Split, global_time, leave_last_out
@@ -77,23 +77,6 @@ class SplitRule(_Table):
         return self
 
 
-class PublicSize(_Table):
-    """What others may know about the number of users.
-
-    ``bucket``: a public lower bound on it, which δ and the sampling rate follow. ``expected_batch``: users
-    per step.
-    """
-
-    bucket: PositiveInt
-    expected_batch: PositiveInt
-
-    @model_validator(mode="after")
-    def _batch_within_bucket(self) -> Self:
-        if self.expected_batch > self.bucket:
-            raise ValueError("expected_batch is larger than bucket")
-        return self
-
-
 class Relations(_Table):
     """Other platforms that know some of the same people: a person's ε composes over all of them."""
 
@@ -101,7 +84,10 @@ class Relations(_Table):
 
 
 class ScenarioSpec(_Table):
-    """One platform: what it is, where its rows come from, how they are split and trained on."""
+    """One platform: what it is, where its rows come from, how they are split and trained on.
+
+    All of it is public. ``training.bucket``, a lower bound on the number of users, is what others may know of it.
+    """
 
     name: Name
     title: Text
@@ -112,7 +98,6 @@ class ScenarioSpec(_Table):
     items: Items
     split: SplitRule = SplitRule()
     training: LocalTraining = LocalTraining()
-    size: PublicSize
     relations: Relations = Relations()
 
     @model_validator(mode="after")

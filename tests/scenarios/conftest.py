@@ -34,7 +34,7 @@ text = ["title", "category"]
 [split]
 validation_days = 0.5
 test_days = 0.5
-[size]
+[training]
 bucket = 2
 expected_batch = 1
 """

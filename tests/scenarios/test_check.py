@@ -36,5 +36,5 @@ def test_nothing_to_predict_is_a_problem(shop: Shop, rows: list[str]) -> None:
 
 def test_a_bucket_above_the_number_of_users_is_remarked(shop: Shop, rows: list[str]) -> None:
     spec = shop(rows)
-    spec = spec.model_copy(update={"size": spec.size.model_copy(update={"bucket": 1000})})
-    assert "size.bucket is 1000, but there are 3 users: it should be a lower bound" in check(spec).notes
+    spec = spec.model_copy(update={"training": spec.training.model_copy(update={"bucket": 1000})})
+    assert "training.bucket is 1000, but there are 3 users: it is to be a lower bound" in check(spec).notes

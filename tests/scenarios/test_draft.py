@@ -48,7 +48,7 @@ def test_the_draft_loads_and_holds(rows: list[str], tmp_path: Path) -> None:
         "time_unit": "ms",
     }
     assert spec.items.text == ("title", "category")
-    assert (spec.size.bucket, spec.size.expected_batch) == (16, 2)
+    assert (spec.training.bucket, spec.training.expected_batch) == (16, 2)
 
 
 def test_what_cannot_be_guessed_is_named(tmp_path: Path) -> None:

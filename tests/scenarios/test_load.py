@@ -64,7 +64,7 @@ def cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("cached")
 def test_the_real_platforms(name: str, users: int, items: int, events: int) -> None:
     platform = load_platform(load_scenario(name))
-    assert len(platform.interactions.user_keys) == users >= platform.spec.size.bucket
+    assert len(platform.interactions.user_keys) == users >= platform.spec.training.bucket
     assert len(platform.catalog) == items
     assert len(platform.interactions) == events
     assert platform.split.test.new.events > 0

@@ -34,7 +34,7 @@ def test_unknown_key_wrong_type_and_missing_key_all_at_once(toml: Path) -> None:
     )
     assert sorted(said(path)) == [
         ":1 licence: missing key",
-        ":17 size.bucket: input should be a valid integer, unable to parse string as an integer",
+        ":17 training.bucket: input should be a valid integer, unable to parse string as an integer",
         ":6 columns.time: missing key",
         ':9 columns.tiem: unknown key (did you mean "time"?)',
     ]
@@ -49,9 +49,8 @@ def test_unknown_key_wrong_type_and_missing_key_all_at_once(toml: Path) -> None:
             'events = "e.csv"\ndepartments = ["X"]',
             ":5 source: departments belong to",
         ),
-        ("expected_batch = 1", "expected_batch = 3", ":17 size: expected_batch is larger than bucket"),
+        ("expected_batch = 1", "expected_batch = 3", ":17 training: expected_batch exceeds bucket"),
         ("[split]", '[split]\nby = "leave-last-out"', ":14 split: validation_days and test_days belong to"),
-        ('value = "stars"', '[training]\nloss = "mse"', ":1 the loss mse learns ratings"),
         ('name = "corner-shop"', 'name = "Corner Shop"', ":1 name: string should match pattern"),
         ('text = ["title", "category"]', "text = []", ":13 items.text: "),
     ],
@@ -59,6 +58,12 @@ def test_unknown_key_wrong_type_and_missing_key_all_at_once(toml: Path) -> None:
 def test_what_contradicts_itself(toml: Path, old: str, new: str, problem: str) -> None:
     (found,) = said(changed(toml, (old, new)))
     assert found.startswith(problem)
+
+
+def test_ratings_need_their_column(toml: Path) -> None:
+    path = changed(toml, ('value = "stars"\n', ""), ("[training]", '[training]\nloss = "mse"'))
+    (found,) = said(path)
+    assert found.startswith(":1 the loss mse learns ratings: name their column in columns.value")
 
 
 def test_paths_count_from_the_folder_of_the_file(toml: Path) -> None:
