@@ -29,6 +29,9 @@ app = ServerApp()
 @app.main()
 def main(grid: Grid, context: Context) -> None:
     """Hold the rounds that the run folder has left; why a run stopped is noted there too."""
+    if not context.run_config["run-folder"]:
+        hint = "sites and a run's folder are made by: hanse experiment run FILE"
+        raise EnvironmentProblem("the run configuration names no run-folder", hint=hint)
     path = Path(str(context.run_config["run-folder"]))
     failure.forget(path)
     try:

@@ -76,6 +76,16 @@ def test_assembly_waits_and_then_says_how_many_came(task: None) -> None:
         GridChannel(Grid([1], echo)).assemble(2, patience=0.1)
 
 
+def test_without_a_run_folder_nothing_is_written(
+    task: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    context = Context(1, 1, {}, RecordDict(), {"run-folder": "", "timeout": 1.0})
+    with pytest.raises(EnvironmentProblem, match="names no run-folder"):
+        app.app(Grid([], echo), context)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_why_a_run_stopped_is_noted_in_its_folder(task: None, tmp_path: Path) -> None:
     context = Context(1, 1, {}, RecordDict(), {"run-folder": str(tmp_path), "timeout": 1.0})
     with pytest.raises(HanseError):
