@@ -70,6 +70,10 @@ class Audience:
         values = ndcg_at(self.ranks(task, scores), K)
         return values[~np.isnan(values)]
 
+    def total(self, task: str, scores: Floats) -> float:
+        """Their NDCG@10 summed: what weights are chosen by; 0 where nobody has a relevant item."""
+        return float(self.ndcg(task, scores).sum())
+
 
 def possible_users(cut: Cut) -> Longs:
     """Users with a relevant item in either task, int64."""

@@ -24,32 +24,37 @@ class Gate:
     took no part in choosing it.
     """
 
+    open: bool
     weight: float
     gain: float
     low: float
     high: float
     reason: str
 
-    @property
-    def open(self) -> bool:
-        """Whether the shared model is used at all."""
-        return self.weight > 0
-
 
 def decide(ours: Doubles, theirs: Doubles, weight: float, seed: int = 0) -> Gate:
     """Open where mean(``ours`` − ``theirs``), NDCG@10 per held-out user (users,), has a lower bound ≥ 0."""
     if len(ours) < FEWEST_USERS:
-        return Gate(0.0, 0.0, 0.0, 0.0, f"closed: {len(ours)} validation users are too few to tell")
-    found = paired_interval(ours, theirs, level=LEVEL, seed=seed)
-    figures = (found.mean, found.low, found.high)
+        return _gate(0.0, (0.0, 0.0, 0.0), f"closed: {len(ours)} validation users are too few to tell")
+    figures = _figures(ours, theirs, seed)
     if weight == 0:
-        return Gate(0.0, *figures, "closed: no weight above 0 was better on validation")
-    if found.low < 0:
-        return Gate(0.0, *figures, "closed: a loss cannot be excluded on validation")
-    return Gate(weight, *figures, "open: no loss on validation")
+        return _gate(0.0, figures, "closed: no weight above 0 was better on validation")
+    if figures[1] < 0:
+        return _gate(0.0, figures, "closed: a loss cannot be excluded on validation")
+    return _gate(weight, figures, "open: no loss on validation")
 
 
 def ungated(ours: Doubles, theirs: Doubles, weight: float, seed: int = 0) -> Gate:
     """The proposed weight whatever the bounds: for references that nobody would deploy unseen."""
-    gate = decide(ours, theirs, weight, seed)
-    return Gate(weight, gate.gain, gate.low, gate.high, "not gated")
+    figures = _figures(ours, theirs, seed) if len(ours) else (0.0, 0.0, 0.0)
+    return _gate(weight, figures, "not gated")
+
+
+def _figures(ours: Doubles, theirs: Doubles, seed: int) -> tuple[float, float, float]:
+    found = paired_interval(ours, theirs, level=LEVEL, seed=seed)
+    return found.mean, found.low, found.high
+
+
+def _gate(weight: float, figures: tuple[float, float, float], reason: str) -> Gate:
+    gain, low, high = figures
+    return Gate(open=weight > 0, weight=weight, gain=gain, low=low, high=high, reason=reason)

@@ -17,7 +17,7 @@ from common.model.scorer import zero_shot_scores
 TEXT: Final = "text"
 POPULARITY: Final = "popularity"
 RECENT: Final = "popularity-7d"
-ITEM_ITEM: Final = "item-item"
+ITEM_ITEM: Final = "ease"
 FREQUENCY: Final = "own frequency"
 RECENCY: Final = "own recency"
 

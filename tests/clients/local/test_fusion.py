@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from clients.local.fusion import choose_weight, choose_weights, fuse
+from clients.local.fusion import back_off, choose_weight, choose_weights, fuse
 from clients.local.heads import standardise
 from common.metrics.ranking import expected_ranks, ndcg_at
 
@@ -60,3 +60,12 @@ def test_a_useless_addition_gets_no_weight(heads: dict[str, Floats]) -> None:
 def test_fused_scores_are_standardised(heads: dict[str, Floats]) -> None:
     fused = fuse(heads, {"a": 2.5, "b": 1.0})
     np.testing.assert_allclose(fused.std(axis=1), 1, rtol=1e-5)
+
+
+def test_little_known_users_get_popularity_and_well_known_ones_their_own(heads: dict[str, Floats]) -> None:
+    met = np.array([0, 8, 1000])
+    fused, popularity = heads["a"][:3], heads["noise"][:3]
+    found = back_off(fused, popularity, met)
+    np.testing.assert_allclose(found[0], popularity[0], atol=1e-5)
+    np.testing.assert_allclose(found[1], standardise(fused + popularity)[1], atol=1e-5)
+    assert np.corrcoef(found[2], fused[2])[0, 1] > 0.999
