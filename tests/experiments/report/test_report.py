@@ -1,0 +1,222 @@
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+from importlib.resources import files
+from pathlib import Path
+
+import polars as pl
+import pytest
+from jsonschema import Draft202012Validator
+
+from scenarios.experiments.report import METRICS_SCHEMA, ExperimentRecord, Report, build_report, write_report
+
+MakeRecord = Callable[..., ExperimentRecord]
+Written = tuple[Path, Report, ExperimentRecord]
+EFFECTS = {"grocery": 0.06, "drugstore": 0.0, "fresh": 0.05, "video": 0.0}
+
+
+@pytest.fixture(scope="module")
+def written(make_record: MakeRecord, tmp_path_factory: pytest.TempPathFactory) -> Written:
+    record = make_record(EFFECTS, seeds=2, epsilons=(None, 8.0, 1.0), scale=0.3)
+    report = build_report(record)
+    return write_report(report, record, tmp_path_factory.mktemp("report")), report, record
+
+
+@pytest.fixture(scope="module")
+def content(written: Written) -> dict[str, list[dict[str, object]]]:
+    found: dict[str, list[dict[str, object]]] = json.loads(
+        written[0].with_name("report.json").read_text("utf-8")
+    )
+    return found
+
+
+def schema() -> dict[str, object]:
+    text = (files("scenarios.experiments.report") / "schema.json").read_text("utf-8")
+    found: dict[str, object] = json.loads(text)
+    return found
+
+
+def test_report_json_is_what_its_schema_says(content: dict[str, object]) -> None:
+    Draft202012Validator.check_schema(schema())
+    Draft202012Validator(schema()).validate(content)
+
+
+def test_the_schema_refuses_a_row_without_its_interval(content: dict[str, list[dict[str, object]]]) -> None:
+    row = {key: value for key, value in content["rows"][0].items() if key != "low"}
+    assert not Draft202012Validator(schema()).is_valid({**content, "rows": [row]})
+
+
+def test_every_platform_and_system_has_every_metric_with_users_and_interval(
+    content: dict[str, list[dict[str, object]]], written: Written
+) -> None:
+    cells = written[2].metrics.select("platform", "system", "epsilon", "slice", "metric").unique().rows()
+    keys = ("platform", "system", "epsilon", "slice", "metric")
+    assert {tuple(row[key] for key in keys) for row in content["rows"]} == set(cells)
+    assert all(row["low"] <= row["mean"] <= row["high"] and row["users"] for row in content["rows"])  # type: ignore[operator]
+
+
+def test_federated_rows_are_compared_with_every_alternative(
+    content: dict[str, list[dict[str, object]]],
+) -> None:
+    compared = {
+        row["difference_to"]
+        for row in content["rows"]
+        if row["system"] == "federated" and row["epsilon"] == 8.0
+    }
+    assert compared == {None, "zero-exchange", "local-only", "pooled", "federated"}
+
+
+def test_the_joint_entry_and_bytes_by_platform_are_there(content: dict[str, list[dict[str, object]]]) -> None:
+    joint = [entry for entry in content["privacy"] if entry["platform"] == "joint"]
+    assert [(entry["epsilon_prv"], entry["platforms"]) for entry in joint] == [
+        (14.56, ["grocery", "drugstore", "fresh"]),
+        (1.74, ["grocery", "drugstore", "fresh"]),
+    ]
+    for entry in content["rounds"]:
+        platforms: dict[str, dict[str, int]] = entry["platforms"]  # type: ignore[assignment]
+        assert entry["bytes_up"] == sum(one["bytes_up"] for one in platforms.values())
+
+
+def test_metrics_parquet_keeps_every_value(written: Written) -> None:
+    page, _, record = written
+    kept = pl.read_parquet(page.with_name("metrics.parquet"))
+    assert kept.schema == METRICS_SCHEMA
+    assert kept.equals(record.metrics)
+
+
+class Page(HTMLParser):
+    """Balanced tags, links that lead somewhere, nothing loaded from elsewhere."""
+
+    VOID = frozenset({"meta", "br"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: set[str] = set()
+        self.targets: list[str] = []
+        self.loads: list[str] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in self.VOID:
+            self.open.append(tag)
+        self.look(tag, attrs)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.look(tag, attrs)
+
+    def look(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if name == "id":
+                self.ids.add(value or "")
+            if name == "href":
+                self.targets.append(value or "")
+            if name in {"src", "srcset", "data", "poster", "xlink:href"} or tag in {
+                "script",
+                "link",
+                "iframe",
+            }:
+                self.loads.append(f"{tag} {name}")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_the_page_is_one_small_file_that_loads_nothing(written: Written) -> None:
+    text = written[0].read_text("utf-8")
+    page = Page(text)
+    assert len(text.encode()) < 1_000_000
+    assert page.open == [] and page.loads == []
+    assert all(target.startswith("#") and target[1:] in page.ids for target in page.targets)
+    assert not re.search(r"url\(|@import|https?:", text)
+
+
+def test_the_page_opens_with_the_answer(written: Written) -> None:
+    _, report, _ = written
+    text = Page(written[0].read_text("utf-8")).text.replace("\xa0", " ")
+    headline, price = text.index(report.answer.headline), text.index(report.answer.price)
+    assert report.answer.headline == "Yes for grocery and fresh, not shown for drugstore and video."
+    assert headline < price < text.index("Would it help?")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Publishing it is itself not covered by any ε",
+        "nobody can repeat it",
+        "Every ε and repeat is a what-if",
+        "one person on grocery, drugstore and fresh",
+        "all records of one account on one platform",
+        "add/remove one user",
+        "cold, 0 events",
+        "cold items",
+        "Up against plain float32",
+        "exact sum of the others",
+        "Smallest difference",
+        "opacus 1.6.0",
+        "A quarter of the households took part",
+    ],
+)
+def test_the_page_says(written: Written, said: str) -> None:
+    assert said in " ".join(Page(written[0].read_text("utf-8")).text.split())
+
+
+def test_the_same_record_gives_the_same_report(written: Written) -> None:
+    _, report, record = written
+    assert build_report(record) == report
+
+
+HOSTILE = '<script>alert("1")</script>|**x**'
+
+
+def test_text_from_outside_is_escaped_everywhere(make_record: MakeRecord, tmp_path: Path) -> None:
+    record = make_record(0.0, platforms=("grocery", "fresh"), epsilons=(8.0,), scale=0.1)
+    told = {"title": HOSTILE, "source": HOSTILE, "dropped_rows": {HOSTILE: 1}}
+    facts = tuple(replace(one, **told) for one in record.setting.platforms)
+    record = replace(
+        record,
+        setting=replace(record.setting, title=HOSTILE, limits=(HOSTILE,), platforms=facts),
+        gates=tuple(replace(gate, reason=HOSTILE) for gate in record.gates),
+        rounds=tuple(replace(entry, void=HOSTILE) for entry in record.rounds),
+        versions={HOSTILE: HOSTILE},
+        metrics=record.metrics.with_columns(pl.col("system").replace("popularity", HOSTILE)),
+    )
+    page = write_report(build_report(record), record, tmp_path)
+    assert "<script" not in page.read_text("utf-8")
+    assert "&lt;script&gt;" in page.read_text("utf-8")
+    markdown = page.with_name("report.md").read_text("utf-8")
+    assert "<script" not in markdown and "**x**" not in markdown
+
+
+@pytest.mark.parametrize("left_out", ["gates", "privacy", "rounds"])
+def test_a_page_can_be_made_without(make_record: MakeRecord, tmp_path: Path, left_out: str) -> None:
+    record = replace(make_record(0.0, epsilons=(8.0,), scale=0.05), **{left_out: ()})
+    page = write_report(build_report(record), record, tmp_path)
+    assert page.read_text("utf-8").endswith("</html>\n")
+
+
+def test_an_experiment_without_privacy_says_so(make_record: MakeRecord, tmp_path: Path) -> None:
+    record = make_record(0.0, epsilons=(None,), scale=0.05)
+    text = Page(write_report(build_report(record), record, tmp_path).read_text("utf-8")).text
+    assert "must not leave the machine" in text
+    assert "Nothing was charged" in text
+
+
+def test_nothing_federated_is_said_and_not_hidden(make_record: MakeRecord, tmp_path: Path) -> None:
+    record = make_record(0.0, epsilons=(), scale=0.05)
+    text = Page(write_report(build_report(record), record, tmp_path).read_text("utf-8")).text
+    assert "Nothing was compared" in text
+
+
+def test_markdown_holds_the_answer_and_the_ledger(written: Written) -> None:
+    _, report, _ = written
+    text = written[0].with_name("report.md").read_text("utf-8")
+    assert report.answer.headline in text
+    assert "| ε = 8 | one person on grocery, drugstore and fresh | 14.6 |" in text
+    assert "not covered by any epsilon" in text
