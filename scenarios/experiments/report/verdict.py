@@ -86,13 +86,16 @@ def overall(findings: Iterable[Finding]) -> Verdict:
 def headline(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """The findings the answer speaks of: those of one ε.
 
-    The smallest ε that helps someone and harms no one; else the smallest that helps someone; else the largest
-    tried, where a gain was likeliest. Without differential privacy only where nothing else was run.
+    Of the ε that help someone, the smallest of those that harm the fewest; where none helps, the largest tried,
+    where a gain was likeliest. Without differential privacy only where nothing else was run.
     """
     tried = sorted({finding.epsilon for finding in findings if finding.epsilon is not None})
-    by_epsilon = [tuple(f for f in findings if f.epsilon == epsilon) for epsilon in tried]
-    for group in by_epsilon:
-        if overall(group) is Verdict.GAIN:
-            return group
-    helping = (group for group in by_epsilon if any(f.verdict is Verdict.GAIN for f in group))
-    return next(helping, by_epsilon[-1] if by_epsilon else tuple(f for f in findings if f.epsilon is None))
+    groups = [tuple(f for f in findings if f.epsilon == epsilon) for epsilon in tried]
+    helping = [group for group in groups if _count(group, Verdict.GAIN)]
+    if helping:
+        return min(helping, key=lambda group: _count(group, Verdict.HARM))
+    return groups[-1] if groups else tuple(f for f in findings if f.epsilon is None)
+
+
+def _count(findings: Sequence[Finding], verdict: Verdict) -> int:
+    return sum(finding.verdict is verdict for finding in findings)

@@ -86,8 +86,9 @@ def test_the_headline_is_the_smallest_epsilon_that_helps_and_harms_nobody() -> N
 
 
 def test_a_gain_beside_harm_is_the_headline_only_where_there_is_no_better() -> None:
-    findings = [replace(NONE, epsilon=8.0), replace(GAIN, epsilon=1.0), replace(HARM, epsilon=1.0)]
-    assert {f.epsilon for f in headline(findings)} == {1.0}
+    worse = [replace(GAIN, epsilon=1.0), replace(HARM, epsilon=1.0), replace(HARM, epsilon=1.0)]
+    better = [replace(GAIN, epsilon=3.0), replace(HARM, epsilon=3.0), replace(NONE, epsilon=3.0)]
+    assert headline([*worse, *better, replace(NONE, epsilon=8.0)]) == tuple(better)
 
 
 def test_without_a_gain_the_headline_is_the_largest_epsilon() -> None:
