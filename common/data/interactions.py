@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -59,27 +59,36 @@ class Interactions:
         return Interactions(*kept, user_keys=keys, dropped=self.dropped)
 
 
-def label(rows: pl.LazyFrame, index: Mapping[str, int]) -> pl.LazyFrame:
-    """Lazily, for each row the ``number`` of its item and the ``reason`` to drop it, if any.
+def order_users(names: Iterable[str]) -> tuple[str, ...]:
+    """Users in a public pseudo-random order (SHA-256), so that the first ``n`` are a fair sample."""
+    return tuple(sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest()))
 
-    ``rows`` has the columns ``user`` and ``item`` (text), ``time`` (seconds, null where unparsable) and
-    ``value`` (float, null where unparsable). ``index`` gives the number of each item that has a text. Item
-    identifiers, the largest column, end here.
+
+def label(rows: pl.LazyFrame, users: Sequence[str], index: Mapping[str, int]) -> pl.LazyFrame:
+    """Lazily, for each row the numbers of its user and item, and the ``reason`` to drop it, if any.
+
+    ``rows`` has the columns ``user`` and ``item`` (text), ``time`` (seconds, null where unparsable) and ``value``
+    (float, null where unparsable). ``index`` gives the number of each item that has a text. Identifiers, by far
+    the largest columns, end here.
     """
-    number = pl.col("item").replace_strict(index, default=None, return_dtype=pl.Int32)
+    owners = pl.LazyFrame({"user": users, "owner": range(len(users))}, {"user": pl.String, "owner": pl.Int32})
+    numbers = pl.LazyFrame(
+        {"item": list(index), "number": list(index.values())}, {"item": pl.String, "number": pl.Int32}
+    )
     reasons = (
-        (MISSING_USER, pl.col("user").is_null() | (pl.col("user") == "")),
+        (MISSING_USER, pl.col("owner").is_null()),
         (MISSING_ITEM, pl.col("item").is_null() | (pl.col("item") == "")),
-        (UNKNOWN_ITEM, number.is_null()),
+        (UNKNOWN_ITEM, pl.col("number").is_null()),
         (UNPARSABLE_TIME, pl.col("time").is_null()),
         (UNPARSABLE_VALUE, pl.col("value").is_null() | ~pl.col("value").is_finite()),
     )
-    first = pl.coalesce(pl.when(bad).then(pl.lit(reason)) for reason, bad in reasons)
-    return rows.select("user", "time", "value", number=number, reason=first.cast(pl.Enum(REASONS)))
+    reason = pl.coalesce(pl.when(bad).then(pl.lit(reason)) for reason, bad in reasons)
+    numbered = rows.join(owners, on="user", how="left").join(numbers, on="item", how="left")
+    return numbered.select("owner", "number", "time", "value", reason=reason.cast(pl.Enum(REASONS)))
 
 
-def clean(labelled: pl.DataFrame, key: bytes) -> Interactions:
-    """Drop the rows that have a reason, merge duplicates, number the users and hash their identifiers.
+def clean(labelled: pl.DataFrame, users: Sequence[str], key: bytes) -> Interactions:
+    """Drop the rows that have a reason, merge duplicates, and hash the identifiers of the users that are left.
 
     A second event of the same user with the same item in the same second is a duplicate. The result does not
     depend on the order of rows. ``key`` is what users are hashed under, see :func:`hash_user`.
@@ -87,26 +96,25 @@ def clean(labelled: pl.DataFrame, key: bytes) -> Interactions:
     Raises:
         DataError: where no row is left, naming the reasons.
     """
-    counts = labelled["reason"].drop_nulls().value_counts().rows()
-    good = labelled.filter(pl.col("reason").is_null())
-    names = sorted(good["user"].unique(), key=lambda name: hashlib.sha256(name.encode()).digest())
-    if not names:
-        why = ", ".join(f"{reason} × {count}" for reason, count in counts) or "there is no row"
+    counts = dict(labelled["reason"].drop_nulls().value_counts().rows())
+    good = labelled.filter(pl.col("reason").is_null()).drop("reason").sort("owner", "time", "number", "value")
+    if not len(good):
+        why = ", ".join(f"{reason} × {count}" for reason, count in counts.items()) or "there is no row"
         raise DataError(
             "no event is left after cleaning", why=why, hint="see columns and items in the scenario"
         )
-    order = {name: number for number, name in enumerate(names)}
-    owner = pl.col("user").replace_strict(order, return_dtype=pl.Int32)
-    ordered = good.select("time", "number", "value", owner=owner).sort("owner", "time", "number", "value")
-    unique = ordered.unique(["owner", "time", "number"], keep="first", maintain_order=True)
-    duplicates = {DUPLICATE: len(ordered) - len(unique)} if len(ordered) > len(unique) else {}
+    first = good.select(pl.struct("owner", "time", "number").rle_id().diff().fill_null(1) > 0).to_series()
+    unique = good.filter(first)
+    if len(unique) < len(good):
+        counts[DUPLICATE] = len(good) - len(unique)
+    present, owners = np.unique(unique["owner"].to_numpy(), return_inverse=True)
     return Interactions(
-        users=unique["owner"].to_numpy(),
+        users=owners.astype(np.int32),
         items=unique["number"].to_numpy(),
         times=unique["time"].cast(pl.Int64).to_numpy(),
         values=unique["value"].cast(pl.Float32).to_numpy(),
-        user_keys=tuple(hash_user(name, key) for name in names),
-        dropped={**dict(counts), **duplicates},
+        user_keys=tuple(hash_user(users[number], key) for number in present),
+        dropped=counts,
     )
 
 

@@ -9,7 +9,7 @@ from functools import cache
 import polars as pl
 
 from common.data.catalog import ItemCatalog, merge_by_text
-from common.data.interactions import Interactions, clean, label
+from common.data.interactions import Interactions, clean, label, order_users
 from common.data.redact import redact
 from common.errors import DataError
 from scenarios.platforms.sources import Tables, tables_of
@@ -86,8 +86,11 @@ def read_events(
 ) -> Interactions:
     """The cleaned events with items of ``index``; only the columns named in the scenario are read."""
     table = scan(tables.events)
-    labelled = collect(label(_events(table, spec.columns, tables), index), tables.events)
-    return clean(labelled, key if key is not None else f"hanse/public/{spec.name}".encode())
+    rows = _events(table, spec.columns, tables)
+    named = rows.select(pl.col("user").unique()).filter(pl.col("user") != "")
+    users = order_users(collect(named, tables.events)["user"])
+    labelled = collect(label(rows, users, index), tables.events)
+    return clean(labelled, users, key if key is not None else f"hanse/public/{spec.name}".encode())
 
 
 def _events(table: pl.LazyFrame, columns: Columns, tables: Tables) -> pl.LazyFrame:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.data.interactions import Interactions, clean, hash_user, label
+from common.data.interactions import Interactions, clean, hash_user, label, order_users
 from common.errors import DataError
 
 INDEX = {"tea": 0, "rice": 1, "soap": 2}
@@ -19,7 +19,8 @@ SCHEMA = {"user": pl.String, "item": pl.String, "time": pl.Int64, "value": pl.Fl
 
 def cleaned(rows: Sequence[Any], index: Mapping[str, int] = INDEX, key: bytes = b"key") -> Interactions:
     frame = pl.DataFrame(rows, SCHEMA, orient="row")
-    return clean(label(frame.lazy(), index).collect(), key)
+    users = order_users(name for name in frame["user"].unique() if name)
+    return clean(label(frame.lazy(), users, index).collect(), users, key)
 
 
 def events(interactions: Interactions) -> list[tuple[str, int, int, float]]:
