@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from common.metrics.intervals import bootstrap_means
 
 _LOW, _HIGH = 2.5, 97.5
+_DECIMALS = 12  # a mean of equal repeats must equal them, or a closed gate would differ from nothing by 1e-17
 
 Floats = NDArray[np.float64]
 
@@ -91,12 +92,23 @@ def comparisons(metrics: pl.DataFrame) -> Iterator[Comparison]:
     """One comparison for each platform and slice, over the users every system was measured on."""
     for (platform, name), frame in metrics.group_by("platform", "slice", maintain_order=True):
         table = _by_user(frame)
-        columns, values = tuple(table), np.column_stack(list(table.values()))
+        columns = tuple(table)
+        values: Floats = np.column_stack(list(table.values())).round(_DECIMALS)
         if not len(values):
             continue
-        draws = np.column_stack([bootstrap_means(column) for column in values.T])
+        draws = _draws(values)
         repeats = _repeats(columns)
         yield Comparison(str(platform), str(name), len(values), columns, repeats, values.mean(axis=0), draws)
+
+
+def _draws(values: Floats) -> Floats:
+    """Resampled means, (b, k), of ``values``, (users, k); equal columns are drawn once and so stay equal."""
+    drawn: dict[bytes, Floats] = {}
+    keys = [column.tobytes() for column in values.T]
+    for key, column in zip(keys, values.T, strict=True):
+        if key not in drawn:
+            drawn[key] = bootstrap_means(column)
+    return np.column_stack([drawn[key] for key in keys])
 
 
 def _by_user(frame: pl.DataFrame) -> dict[Column, Floats]:

@@ -50,6 +50,12 @@ def test_a_closed_gate_gives_a_difference_of_exactly_zero(base: np.ndarray) -> N
     assert (row.difference, row.difference_low, row.difference_high) == (0.0, 0.0, 0.0)
 
 
+def test_gates_closed_in_seven_repeats_still_give_exactly_zero(base: np.ndarray) -> None:
+    repeats = [measured("federated", base, seed=seed, epsilon=8.0) for seed in range(1, 8)]
+    found = find(comparisons(pl.concat([measured("zero-exchange", base), *repeats])))
+    assert [(f.low, f.high, f.verdict, f.repeats) for f in found] == [(0.0, 0.0, "none", 7)]
+
+
 def test_repeats_are_averaged_per_user_before_anything_else(base: np.ndarray) -> None:
     noise = np.random.default_rng(5).normal(0, 0.2, USERS)
     frames = [
