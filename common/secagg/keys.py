@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from common.secagg.transcript import PROTOCOL, digest, encode
 
 SIGNATURE_BYTES: Final = 64
+_PROBE: Final = X25519PrivateKey.generate()  # any key will do: scalars are multiples of the small orders
 
 
 def derive(secret: bytes, purpose: str, *fields: bytes) -> bytes:
@@ -58,7 +59,7 @@ def contributes(public: bytes) -> bool:
     Refuses: nothing; a wrong length is False.
     """
     try:
-        X25519PrivateKey.generate().exchange(X25519PublicKey.from_public_bytes(public))
+        _PROBE.exchange(X25519PublicKey.from_public_bytes(public))
     except ValueError:
         return False
     return True
