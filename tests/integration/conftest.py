@@ -12,7 +12,7 @@ from scenarios.experiments.ground import stand, survey
 from scenarios.experiments.report.record import Cell
 from scenarios.experiments.spec import ExperimentSpec, Model, Privacy
 
-SHOPS = ("amber", "herring", "salt")
+SHOPS = ("amber", "herring", "salt", "timber")
 WORDS = ("red", "blue", "large", "small", "fresh", "dried", "fine", "coarse")
 
 SCENARIO = """
@@ -24,7 +24,6 @@ source.events = "{name}.csv"
 columns = {{ user = "who", item = "what", time = "when" }}
 items.text = ["what"]
 split.by = "leave-last-out"
-size = {{ bucket = 32, expected_batch = 8 }}
 training = {{ steps = 2, bucket = 32, expected_batch = 8, negatives = 16 }}
 """
 

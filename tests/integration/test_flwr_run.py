@@ -29,7 +29,7 @@ def test_flower_gives_the_same_vector_bit_for_bit(federation: Make) -> None:
     alone = federation("alone").conduct(lambda outcome: None)
     flower = federation("flower").conduct_under_flower(watched.append)
     assert [outcome.number for outcome in watched] == [1, 2, 3]
-    assert all(len(outcome.survivors) == 3 and not outcome.dropped for outcome in watched)
+    assert all(len(outcome.survivors) == 4 and not outcome.dropped for outcome in watched)
     assert np.abs(flower.state.parameters).max() > 0
     assert flower.state.parameters.tobytes() == alone.state.parameters.tobytes()
     assert flower.state.average.tobytes() == alone.state.average.tobytes()
