@@ -70,12 +70,17 @@ def record_of(
     epsilons: tuple[float | None, ...] = (None, 8.0, 3.0, 1.0),
     platforms: tuple[str, ...] = ("grocery", "drugstore", "fresh", "video"),
     scale: float = 1.0,
+    closed: bool = False,
 ) -> ExperimentRecord:
-    """A record whose federated system is better than zero-exchange by the relative ``effect``."""
+    """A record whose federated system is better than zero-exchange by the relative ``effect``.
+
+    ``closed``: every gate stayed closed, so federated is exactly zero-exchange.
+    """
     effects = dict.fromkeys(platforms, effect) if isinstance(effect, float) else dict(effect)
     cells = [Cell("federated", seed, epsilon) for epsilon in epsilons for seed in range(seeds)]
+    metrics = _metrics(effects, cells, spread, scale)
     return ExperimentRecord(
-        metrics=_metrics(effects, cells, spread, scale),
+        metrics=_closed(metrics, cells) if closed else metrics,
         setting=_setting(platforms, seeds, scale),
         gates=tuple(_gate(p, effects.get(p, 0.0), cell) for cell in cells for p in platforms),
         privacy=_privacy(platforms, epsilons),
@@ -102,6 +107,20 @@ def _metrics(effects: Mapping[str, float], cells: list[Cell], spread: float, sca
             cost = 0.0 if cell.epsilon is None else 0.012 / cell.epsilon
             frames.append(_system(random, platform, cell, quality * (1 + effect - cost), spread))
     return pl.concat(frames)
+
+
+def _closed(metrics: pl.DataFrame, cells: list[Cell]) -> pl.DataFrame:
+    kept, alone = (metrics.filter(pl.col("system") == name) for name in ("federated", "zero-exchange"))
+    same = [
+        alone.with_columns(
+            system=pl.lit("federated"),
+            seed=pl.lit(cell.seed, pl.Int64),
+            epsilon=pl.lit(cell.epsilon, pl.Float64),
+        )
+        for cell in cells
+    ]
+    assert kept.height == sum(frame.height for frame in same)
+    return pl.concat([metrics.filter(pl.col("system") != "federated"), *same])
 
 
 def _system(

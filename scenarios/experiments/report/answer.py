@@ -101,6 +101,8 @@ def _evidence(groups: Groups, metric: str) -> str:
 
 
 def _figure(finding: Finding) -> str:
+    if finding.unchanged:
+        return f"{finding.platform} (unchanged: its gate stayed closed)"
     return f"{finding.platform} {wording.percent_interval(*finding.relative)}"
 
 

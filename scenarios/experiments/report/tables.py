@@ -10,7 +10,7 @@ from scenarios.experiments.report import names
 from scenarios.experiments.report.figures import Figures
 from scenarios.experiments.report.record import GateDecision, PrivacyEntry, RoundEntry
 from scenarios.experiments.report.rows import Row
-from scenarios.experiments.report.verdict import Finding
+from scenarios.experiments.report.verdict import Finding, resolvable
 
 _TEXTLESS = ("item-item", "popularity", "popularity-7d")
 _BYTES_PER_PARAMETER = 4
@@ -89,6 +89,22 @@ def gates(decisions: tuple[GateDecision, ...], platform: str, epsilon: float | N
 def at(findings: tuple[Finding, ...], platform: str, epsilon: float | None) -> Finding | None:
     """The finding of one platform at one ε."""
     return next((f for f in findings if (f.platform, f.epsilon) == (platform, epsilon)), None)
+
+
+def smallest(figures: Figures, finding: Finding) -> tuple[float, str] | None:
+    """The smallest relative difference that would show, and from which system's interval that is known."""
+    if finding.resolvable is not None:
+        return finding.resolvable, names.FEDERATED
+    most = ceiling(figures, finding.platform)
+    if most is None or most.low == most.high:
+        return None
+    return resolvable(most.low, most.high), names.POOLED
+
+
+def known_to(figures: Figures, finding: Finding) -> float:
+    """Half the width of the reference's own interval, as a share of its mean: how much users differ."""
+    row = figures.row(finding.platform, finding.reference)
+    return 0.0 if row is None or not row.mean else (row.high - row.low) / 2 / row.mean
 
 
 def repeats(rows: tuple[Row, ...], finding: Finding) -> tuple[float, ...]:

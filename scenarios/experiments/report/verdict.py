@@ -58,10 +58,20 @@ class Finding:
         return self.difference / scale, self.low / scale, self.high / scale
 
     @property
-    def resolvable(self) -> float:
-        """The smallest relative difference that so many users would show with 80 % power."""
+    def unchanged(self) -> bool:
+        """Whether every user got exactly what the reference gives: the gate stayed closed."""
+        return self.low == self.high == 0
+
+    @property
+    def resolvable(self) -> float | None:
+        """The smallest relative difference so many users would show; ``None`` where nothing differed at all."""
         _, low, high = self.relative
-        return _POWER_OVER_INTERVAL * (high - low) / 2
+        return None if self.unchanged else resolvable(low, high)
+
+
+def resolvable(low: float, high: float) -> float:
+    """The difference that an interval as wide as [``low``, ``high``] would show with 80 % power."""
+    return _POWER_OVER_INTERVAL * (high - low) / 2
 
 
 def verdict_of(low: float, high: float, reference: float, p_holm: float) -> Verdict:

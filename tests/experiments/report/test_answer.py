@@ -66,6 +66,11 @@ def test_where_nothing_is_gained_it_says_whether_the_noise_is_why(without: Findi
     assert answer([NONE, replace(without, epsilon=None)], SPENT, COST, "NDCG@10").evidence.endswith(sentence)
 
 
+def test_a_closed_gate_is_told_in_words() -> None:
+    evidence = answer([replace(NONE, low=0.0, high=0.0)], SPENT, COST, "NDCG@10").evidence
+    assert "video (unchanged: its gate stayed closed)" in evidence
+
+
 def test_without_shared_people_there_is_no_joint_figure() -> None:
     price = answer([NONE], Spent(2.991, 2.34e-4), None, "NDCG@10").price
     assert price == (

@@ -201,6 +201,16 @@ def test_a_page_can_be_made_without(make_record: MakeRecord, tmp_path: Path, lef
     assert page.read_text("utf-8").endswith("</html>\n")
 
 
+def test_closed_gates_everywhere_make_a_report_worth_reading(make_record: MakeRecord, tmp_path: Path) -> None:
+    record = make_record(0.0, epsilons=(None, 8.0), scale=0.2, closed=True)
+    report = build_report(record)
+    text = " ".join(Page(write_report(report, record, tmp_path).read_text("utf-8")).text.split())
+    assert report.answer.headline == "No: federation would help no platform."
+    assert "grocery (unchanged: its gate stayed closed)" in report.answer.evidence
+    assert "gate closed; as for pooled" in text
+    Draft202012Validator(schema()).validate(json.loads((tmp_path / "report.json").read_text("utf-8")))
+
+
 def test_an_experiment_without_privacy_says_so(make_record: MakeRecord, tmp_path: Path) -> None:
     record = make_record(0.0, epsilons=(None,), scale=0.05)
     text = Page(write_report(build_report(record), record, tmp_path).read_text("utf-8")).text

@@ -103,4 +103,5 @@ def test_without_differential_privacy_the_open_run_is_the_headline() -> None:
 
 def test_what_can_be_resolved_follows_the_width_of_the_interval() -> None:
     assert UNRESOLVED.resolvable == pytest.approx(0.1 * 2.8 / 1.96)
-    assert finding(-0.005, 0.005).resolvable == pytest.approx(UNRESOLVED.resolvable / 2)
+    assert finding(-0.005, 0.005).resolvable == pytest.approx(0.05 * 2.8 / 1.96)
+    assert finding(0.0, 0.0).unchanged and finding(0.0, 0.0).resolvable is None
