@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.secagg.masks import BLOCK, apply_masks
@@ -25,11 +25,13 @@ def test_a_mask_is_one_unbroken_keystream(size):
     assert np.array_equal(mask(size), np.frombuffer(stream, "<u4"))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 60), st.integers(1, 50))
 def test_a_slice_seeks_to_its_place(quarter, size):
     assert np.array_equal(mask(4 * quarter + size)[4 * quarter :], mask(size, first=4 * quarter))
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(min_size=32, max_size=32), max_size=4, unique=True), st.integers(1, 40))
 def test_what_is_added_can_be_taken_off(keys, size):
     plain = np.arange(size, dtype=np.uint32) * np.uint32(2654435761)

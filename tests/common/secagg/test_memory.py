@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -160,3 +161,4 @@ class Site(RuleBasedStateMachine):
 
 
 TestSite = Site.TestCase
+TestSite.settings = settings(deadline=None, stateful_step_count=30)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.deltas import MaskedDelta
@@ -25,17 +25,20 @@ MESSAGES = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(MESSAGES)
 def test_a_message_comes_back_as_it_was(message):
     assert type(message).decode(message.encode()) == message
 
 
+@settings(deadline=None)
 @given(MESSAGES, st.binary(min_size=1, max_size=3))
 def test_no_byte_more(message, extra):
     with pytest.raises(ProtocolError):
         type(message).decode(message.encode() + extra)
 
 
+@settings(deadline=None)
 @given(MESSAGES, st.data())
 def test_no_byte_less(message, data):
     whole = message.encode()
@@ -43,6 +46,7 @@ def test_no_byte_less(message, data):
         type(message).decode(whole[: data.draw(st.integers(0, len(whole) - 1))])
 
 
+@settings(deadline=None)
 @given(st.sampled_from([Advert, SealedShares, SurvivorSignature, ReleasedShares]), st.binary(max_size=300))
 def test_bytes_from_anywhere_are_read_canonically_or_refused(kind, data):
     try:

@@ -15,7 +15,7 @@ def delta(*values, bound=1.0):
     return ClippedDelta(np.array(values, np.float32), bound)
 
 
-@settings(max_examples=60)
+@settings(deadline=None, max_examples=60)
 @given(
     st.integers(8, 22),
     st.floats(0.01, 100),

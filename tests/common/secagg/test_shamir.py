@@ -31,7 +31,7 @@ def test_it_is_the_first_prime_above_2_to_256():
     assert not any(pow(3, n - 1, n) == 1 for n in range((1 << 256) + 1, PRIME, 2))
 
 
-@settings(max_examples=50)
+@settings(deadline=None, max_examples=50)
 @given(SECRET, st.data())
 def test_any_threshold_of_shares_gives_the_secret(secret, data):
     count = data.draw(st.integers(1, 12))
@@ -42,6 +42,7 @@ def test_any_threshold_of_shares_gives_the_secret(secret, data):
     assert combine(interpolation(chosen), [shares[x] for x in chosen]) == secret
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 1000), min_size=1, max_size=8, unique=True))
 def test_coefficients_agree_with_rational_interpolation(indices):
     """The oracle computes Lagrange's formula over the rationals and reduces it only at the end."""
@@ -53,6 +54,7 @@ def test_coefficients_agree_with_rational_interpolation(indices):
         assert coefficient == exact.numerator * pow(exact.denominator, -1, PRIME) % PRIME
 
 
+@settings(deadline=None)
 @given(SECRET, SECRET)
 def test_one_share_below_the_threshold_fits_every_secret(secret, other):
     """Given t − 1 shares, each candidate secret has exactly one polynomial, so they say nothing."""
