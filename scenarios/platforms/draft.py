@@ -8,9 +8,12 @@ from typing import Final
 
 import polars as pl
 
+from common.data.split import DAY
 from scenarios.platforms.tables import collect, scan, schema_of
+from scenarios.platforms.times import seconds
 
 UNKNOWN: Final = "?"
+REQUIRED: Final = ("user", "item", "time")
 _ROLES: Final = {
     "user": ("user", "customer", "household", "account", "member", "reviewer", "client", "visitor", "person"),
     "item": ("item", "product", "sku", "article", "movie", "asin", "content", "news", "video", "track"),
@@ -72,56 +75,66 @@ def draft(file: Path, toml: Path) -> tuple[str, tuple[str, ...]]:
     table = scan(file)
     columns = list(schema_of(table, file, []))
     roles = guess_roles(columns)
-    taken = {column for role, column in roles.items() if column}
-    texts = [column for column in columns if column not in taken and _words(column) & set(_TEXTS)]
-    users, days, unit = _facts(table, file, roles)
-    bucket = 1 << max(0, users.bit_length() - 1)
-    name = re.sub(r"[^a-z0-9]+", "-", file.stem.lower()).strip("-")[:32] or "platform"
-    optional = "".join(
-        f"{key} = {_quoted(value)}\n" for key, value in (("value", roles["value"]), unit) if value
-    )
+    texts = [column for column in columns if column not in roles.values() and _words(column) & set(_TEXTS)]
+    unit = _time_unit(table, file, roles["time"])
+    bucket = 1 << max(0, _count_users(table, file, roles["user"]).bit_length() - 1)
+    optional = {"value": roles["value"], "time_unit": unit if unit != "s" else None}
     text = _TEMPLATE.format(
         file=file.name,
         toml=toml.name,
-        name=_quoted(name if name[0].isalpha() else f"p-{name}"[:32]),
+        name=_quoted(_name(file.stem)),
         title=_quoted(file.stem.replace("_", " ").capitalize()),
-        events=_quoted(str(file.resolve() if file.parent.resolve() != toml.parent.resolve() else file.name)),
-        **{role: _quoted(roles[role] or UNKNOWN) for role in ("user", "item", "time")},
-        optional=optional,
+        events=_quoted(file.name if file.parent.resolve() == toml.parent.resolve() else str(file.resolve())),
+        **{role: _quoted(roles[role] or UNKNOWN) for role in REQUIRED},
+        optional="".join(f"{key} = {_quoted(value)}\n" for key, value in optional.items() if value),
         texts=_quoted(texts or [UNKNOWN]),
-        days=days,
+        days=_test_days(table, file, roles["time"], unit),
         bucket=bucket,
         batch=max(1, bucket // 8),
     )
-    unknown = [f"columns.{role}" for role in ("user", "item", "time") if not roles[role]]
+    unknown = [f"columns.{role}" for role in REQUIRED if not roles[role]]
     return text, tuple(unknown if texts else [*unknown, "items.text"])
 
 
 def guess_roles(columns: Sequence[str]) -> dict[str, str | None]:
-    """The column of each role by its name, an ``id`` preferred; ``None`` where no name fits."""
+    """The column of each role by its name, an ``id`` before a ``name``; ``None`` where no name fits."""
     found: dict[str, str | None] = {}
     for role, words in _ROLES.items():
         fitting = [
-            (-("id" in _words(column)), words.index(word), place, column)
+            ("id" not in _words(column), bool(_words(column) & set(_TEXTS)), words.index(word), place, column)
             for place, column in enumerate(columns)
             if column not in found.values()
             for word in _words(column) & set(words)
         ]
-        found[role] = min(fitting)[3] if fitting else None
+        found[role] = min(fitting)[-1] if fitting else None
     return found
 
 
-def _facts(table: pl.LazyFrame, file: Path, roles: dict[str, str | None]) -> tuple[int, int, tuple[str, str]]:
-    """Number of users, days of validation and of test, and the unit of times that are numbers."""
-    user, time = roles["user"], roles["time"]
-    asked = [pl.col(user).n_unique().alias("users") if user else pl.lit(1).alias("users")]
-    if time:
-        number = pl.col(time).cast(pl.String).cast(pl.Float64, strict=False)
-        asked.append(number.max().alias("latest"))
-    row = collect(table.select(asked), file).row(0, named=True)
-    latest = row.get("latest") or 0
-    unit = next((name for least, name in _UNITS if latest >= least), "")
-    return int(row["users"]), 42, ("time_unit", unit)
+def _count_users(table: pl.LazyFrame, file: Path, column: str | None) -> int:
+    return int(collect(table.select(pl.col(column).n_unique()), file).item()) if column else 1
+
+
+def _time_unit(table: pl.LazyFrame, file: Path, column: str | None) -> str:
+    """What numbers in the time column must count to mean years of this century."""
+    if column is None or schema_of(table, file, []).get(column) == pl.Date:
+        return "s"
+    numbers = pl.col(column).cast(pl.String).cast(pl.Float64, strict=False)
+    latest = collect(table.select(numbers.max()), file).item() or 0
+    return next((unit for least, unit in _UNITS if latest >= least), "s")
+
+
+def _test_days(table: pl.LazyFrame, file: Path, column: str | None, unit: str) -> int:
+    """Six weeks, or an eighth of what the data span where that is less."""
+    if column is None:
+        return 42
+    times = seconds(pl.col(column), schema_of(table, file, [])[column], unit)
+    span = collect(table.select(times.max() - times.min()), file).item() or 0
+    return int(min(42, max(1, span // (8 * DAY))))
+
+
+def _name(stem: str) -> str:
+    plain = re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")
+    return (plain if plain[:1].isalpha() else f"platform-{plain}".strip("-"))[:32].rstrip("-")
 
 
 def _words(column: str) -> set[str]:

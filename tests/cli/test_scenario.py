@@ -8,7 +8,7 @@ import pytest
 from common.cli import build, run
 
 CSV = "user,item,time,title\n" + "".join(
-    f"u{user},p{(user + day) % 5},2024-0{day + 1}-01,Item {(user + day) % 5}\n"
+    f"u{user},p{(user + day) % 5},2024-01-0{day + 1},Item {(user + day) % 5}\n"
     for user in range(8)
     for day in range(5)
 )

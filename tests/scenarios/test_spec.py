@@ -83,7 +83,7 @@ def test_the_four_that_come_with_the_project() -> None:
     shops = {"drugstore", "fresh", "grocery"}
     for name in shops:
         assert set(specs[name].relations.shares_people_with) == shops - {name}
-        assert "same ones" in specs[name].description
+        assert "2,386 households are customers of all three" in specs[name].description
     assert not specs["video"].relations.shares_people_with
 
 
