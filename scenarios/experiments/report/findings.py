@@ -11,47 +11,61 @@ from scenarios.experiments.report.names import (
     HEADLINE_SLICE,
     LOCAL_ONLY,
     POOLED,
+    REPURCHASE,
     ZERO_EXCHANGE,
 )
 from scenarios.experiments.report.verdict import Finding
 
 
 def find(compared: Iterable[Comparison], name: str = HEADLINE_SLICE) -> tuple[Finding, ...]:
-    """One finding per platform and ε on one slice; Holm's correction covers all of them together."""
+    """One finding per platform and ε on one slice; Holm's correction covers all of them together.
+
+    The reference is chosen over all users of the slice's task, not within the slice: of two systems the one that
+    happens to be ahead among thirty users would make every other look worse than it is.
+    """
+    every = tuple(compared)
+    task = REPURCHASE if name == REPURCHASE else HEADLINE_SLICE
+    best = {one.platform: best_alone(one) for one in every if one.slice == task}
     found = tuple(
-        finding for comparison in compared if comparison.slice == name for finding in _findings(comparison)
+        finding for one in every if one.slice == name for finding in _findings(one, best.get(one.platform))
     )
     corrected = holm([finding.p_holm for finding in found])
     return tuple(replace(finding, p_holm=float(p)) for finding, p in zip(found, corrected, strict=True))
 
 
-def _findings(comparison: Comparison) -> Iterator[Finding]:
-    reference = best_alone(comparison)
-    for (system, epsilon), seeds in comparison.repeats.items():
+def best_alone(comparison: Comparison) -> str | None:
+    """The stronger of zero-exchange and local-only: what federation has to beat."""
+    places = {
+        system: place
+        for system in (ZERO_EXCHANGE, LOCAL_ONLY)
+        if (place := comparison.averaged(system, None, HEADLINE_METRIC)) is not None
+    }
+    return max(places, key=lambda system: comparison.means[places[system]], default=None)
+
+
+def _findings(comparison: Comparison, best: str | None) -> Iterator[Finding]:
+    reference = None if best is None else comparison.averaged(best, None, HEADLINE_METRIC)
+    for system, epsilon in comparison.repeats:
         place = comparison.averaged(system, epsilon, HEADLINE_METRIC)
         if system == FEDERATED and place is not None and reference is not None:
-            difference = comparison.difference(place, reference)
-            yield Finding(
-                platform=comparison.platform,
-                epsilon=epsilon,
-                reference=comparison.columns[reference].system,
-                users=comparison.users,
-                repeats=len(seeds),
-                mean=float(comparison.means[place]),
-                reference_mean=float(comparison.means[reference]),
-                difference=difference.mean,
-                low=difference.low,
-                high=difference.high,
-                p_holm=comparison.p_value(place, reference),
-                gap=_gap(comparison, place),
-            )
+            yield _finding(comparison, place, reference)
 
 
-def best_alone(comparison: Comparison) -> int | None:
-    """The column of the stronger of zero-exchange and local-only: what federation has to beat."""
-    alone = [comparison.averaged(system, None, HEADLINE_METRIC) for system in (ZERO_EXCHANGE, LOCAL_ONLY)]
-    return max(
-        (place for place in alone if place is not None), key=lambda p: comparison.means[p], default=None
+def _finding(comparison: Comparison, place: int, reference: int) -> Finding:
+    column, difference = comparison.columns[place], comparison.difference(place, reference)
+    return Finding(
+        platform=comparison.platform,
+        epsilon=column.epsilon,
+        reference=comparison.columns[reference].system,
+        users=comparison.users,
+        repeats=len(comparison.repeats[column.system, column.epsilon]),
+        mean=float(comparison.means[place]),
+        reference_mean=float(comparison.means[reference]),
+        difference=difference.mean,
+        low=difference.low,
+        high=difference.high,
+        p_holm=comparison.p_value(place, reference),
+        gap=_gap(comparison, place),
     )
 
 

@@ -12,6 +12,7 @@ REFERENCES: Final = (ZERO_EXCHANGE, LOCAL_ONLY, POOLED, FEDERATED)
 
 HEADLINE_METRIC: Final = "ndcg@10"
 HEADLINE_SLICE: Final = "new"
+REPURCHASE: Final = "repurchase"
 
 SYSTEMS: Final = {
     "popularity": ("popularity", "what sold most, all time"),

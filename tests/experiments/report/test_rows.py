@@ -105,6 +105,15 @@ def test_the_reference_is_the_stronger_of_the_two_alone(base: np.ndarray) -> Non
     assert [(f.reference, f.verdict) for f in found] == [("local-only", "harm")]
 
 
+def test_a_slice_is_compared_with_what_is_best_for_everyone(base: np.ndarray) -> None:
+    everyone = [("zero-exchange", base), ("local-only", base - 0.01), ("federated", base)]
+    few = [("zero-exchange", base[:9]), ("local-only", base[:9] + 0.05), ("federated", base[:9])]
+    frames = [measured(system, values, name="new") for system, values in everyone]
+    frames += [measured(system, values, name="cold-0") for system, values in few]
+    found = find(comparisons(pl.concat(frames)), "cold-0")
+    assert [(f.reference, f.users, f.difference) for f in found] == [("zero-exchange", 9, 0.0)]
+
+
 def test_holm_covers_every_platform_and_epsilon_of_the_slice(base: np.ndarray) -> None:
     random = np.random.default_rng(6)
     shifted = [(epsilon, base + random.normal(0.004, 0.01, USERS)) for epsilon in (8.0, 3.0, 1.0)]
