@@ -87,7 +87,7 @@ class Evaluator:
         """The heads by themselves: text, popularity, popularity-7d, and ease or item-knn."""
         for head in NEW_HEADS:
             name = self._tier.heads.item_model.name if head == ITEM_ITEM else head
-            scores = _in_blocks(self._test, partial(self._tier.head, head))
+            scores = self._local(self._test, partial(self._tier.head, head))
             yield self.measure(System(name, {}, dict.fromkeys(TASKS, scores)))
 
     def extend(self, name: str, base: System, neural: Neural, *, gated: bool = False) -> System:
@@ -123,8 +123,8 @@ class Evaluator:
     def _without_exchange(self, validation: LocalTier, test: LocalTier) -> System:
         return System(
             ZERO_EXCHANGE,
-            {task: _in_blocks(self._validation, partial(validation.scores, task)) for task in TASKS},
-            {task: _in_blocks(self._test, partial(test.scores, task)) for task in TASKS},
+            {task: self._local(self._validation, partial(validation.scores, task)) for task in TASKS},
+            {task: self._local(self._test, partial(test.scores, task)) for task in TASKS},
         )
 
     def _gate(self, task: str, base: Floats, extra: Floats, *, gated: bool) -> Gate:
@@ -138,9 +138,7 @@ class Evaluator:
         return self._held_out.total(task, system.validation[task][len(self._tuning.users) :])
 
     def _neural(self, neural: Neural, audience: Audience) -> Floats:
-        scores = np.empty((len(audience.users), len(self.features)), np.float32)
-        for start in range(0, len(scores), _BLOCK):
-            rows = np.arange(start, min(start + _BLOCK, len(scores)))
+        def rows_of(rows: Longs) -> Floats:
             found = neural(audience.histories.take(rows))
             if found.shape != (len(rows), len(self.features)) or not np.isfinite(found).all():
                 raise DataError(
@@ -148,8 +146,13 @@ class Evaluator:
                     where=self.platform,
                     hint="it may have diverged in training: lower the learning rate",
                 )
-            scores[rows] = standardise(found)
-        return scores
+            return standardise(found)
+
+        return _in_blocks((len(audience.users), len(self.features)), rows_of)
+
+    def _local(self, audience: Audience, users_of: Callable[[Longs], Floats]) -> Floats:
+        shape = len(audience.users), len(self.features)
+        return _in_blocks(shape, lambda rows: users_of(audience.users[rows]))
 
     def _lists(self, scores: Floats) -> dict[str, float]:
         lists = beyond.top_items(scores, K, self._test.histories)
@@ -164,11 +167,16 @@ class Evaluator:
         return np.random.default_rng(self._seed).permutation(possible_users(cut))[:limit]
 
 
-def _in_blocks(audience: Audience, scores_of: Callable[[Longs], Floats]) -> Floats:
-    """``scores_of`` some users, for all of the audience: (A, items); the parts stay near the cache."""
-    starts = range(_BLOCK, len(audience.users), _BLOCK)
-    return np.concatenate([scores_of(users) for users in np.split(audience.users, starts)])
-
-
 def _add(base: Floats, weight: float, extra: Floats) -> Floats:
-    return standardise(base + np.float32(weight) * extra) if weight else base
+    if not weight:
+        return base
+    return _in_blocks(base.shape, lambda rows: standardise(base[rows] + np.float32(weight) * extra[rows]))
+
+
+def _in_blocks(shape: tuple[int, ...], rows_of: Callable[[Longs], Floats]) -> Floats:
+    """Scores of this ``shape`` (users, items), some rows at a time: nothing else of their size is ever held."""
+    scores = np.empty(shape, np.float32)
+    for start in range(0, len(scores), _BLOCK):
+        rows = np.arange(start, min(start + _BLOCK, len(scores)))
+        scores[rows] = rows_of(rows)
+    return scores

@@ -3,22 +3,26 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from common.metrics.ranking import Doubles, Floats, Ragged, mask_items
+from common.metrics.ranking import Doubles, Floats, Ragged, candidate_blocks
 
 Lists = NDArray[np.int64]
 """Recommended items, best first, (users, k)."""
 
 
 def top_items(scores: Floats, k: int = 10, excluded: Ragged | None = None) -> Lists:
-    """The ``k`` best items of each user by ``scores`` (users, items); ties fall to the lower item number.
+    """The ``k`` best items of each user by ``scores`` (users, items); ties fall to the lower item number. A smaller
+    catalogue gives shorter lists.
 
     Raises:
         DataError: where a score is NaN or infinite.
     """
-    candidates = -mask_items(scores, excluded)
-    best = np.sort(np.argpartition(candidates, k - 1, axis=1)[:, :k], axis=1)
-    order = np.argsort(np.take_along_axis(candidates, best, axis=1), axis=1, kind="stable")
-    return np.take_along_axis(best, order, axis=1)
+    k = min(k, scores.shape[1])
+    lists = np.empty((len(scores), k), np.int64)
+    for start, candidates in candidate_blocks(scores, excluded):
+        best = np.sort(np.argpartition(-candidates, k - 1, axis=1)[:, :k], axis=1)
+        order = np.argsort(-np.take_along_axis(candidates, best, axis=1), axis=1, kind="stable")
+        lists[start : start + len(candidates)] = np.take_along_axis(best, order, axis=1)
+    return lists
 
 
 def coverage(lists: Lists, items: int) -> float:

@@ -5,6 +5,7 @@ Tied items have no order of their own. Every metric here is the expectation over
 tied scores", ECIR 2008), so that a tie is neither a win nor a loss and no metric passes 1.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -71,16 +72,28 @@ def expected_ranks(
         DataError: where a score is NaN or infinite, or an item is both relevant and excluded.
     """
     depth = min(depth or scores.shape[1], scores.shape[1])
-    owners, banned = _owners(relevant), None if excluded is None else _owners(excluded)
-    above, tied = np.full(len(owners), depth, np.int64), np.ones(len(owners), np.int64)
-    for start in range(0, len(scores), _BLOCK):
-        candidates = _finite(scores[start : start + _BLOCK]).copy()
-        if excluded is not None and banned is not None:
-            cells = slice(*np.searchsorted(banned, [start, start + _BLOCK]))
-            candidates[banned[cells] - start, excluded.items[cells]] = -np.inf
-        cells = slice(*np.searchsorted(owners, [start, start + _BLOCK]))
-        above[cells], tied[cells] = _rank(candidates, owners[cells] - start, relevant.items[cells], depth)
+    owners, _ = _entries(relevant, 0, len(scores))
+    above, tied = np.empty(len(owners), np.int64), np.empty(len(owners), np.int64)
+    for start, candidates in candidate_blocks(scores, excluded):
+        stop = start + len(candidates)
+        cells = slice(*np.searchsorted(owners, [start, stop]))
+        above[cells], tied[cells] = _rank(candidates, *_entries(relevant, start, stop), depth)
     return Ranks(len(scores), owners, above, tied)
+
+
+def candidate_blocks(scores: Floats, excluded: Ragged | None) -> Iterator[tuple[int, Floats]]:
+    """Some users' ``scores`` at a time, as copies with ``excluded`` items at −∞, each with its first user.
+
+    Raises:
+        DataError: where a score is NaN or infinite.
+    """
+    for start in range(0, len(scores), _BLOCK):
+        block = scores[start : start + _BLOCK].copy()
+        if not np.isfinite(block).all():
+            raise DataError("a score is NaN or infinite", hint="look for NaN in features or a diverged model")
+        if excluded is not None:
+            block[_entries(excluded, start, start + len(block))] = -np.inf
+        yield start, block
 
 
 def _rank(candidates: Floats, owners: Longs, items: NDArray[np.int32], depth: int) -> tuple[Longs, Longs]:
@@ -141,29 +154,11 @@ def mrr_at(ranks: Ranks, k: int = 10) -> Doubles:
     return np.where(ranks.total() > 0, expected, np.nan)
 
 
-def mask_items(scores: Floats, excluded: Ragged | None) -> Floats:
-    """A copy of ``scores`` with ``excluded`` items at −∞.
-
-    Raises:
-        DataError: where a score is NaN or infinite.
-    """
-    masked = _finite(scores).copy()
-    if excluded is not None:
-        masked[_owners(excluded), excluded.items] = -np.inf
-    return masked
-
-
-def _finite(scores: Floats) -> Floats:
-    if not np.isfinite(scores).all():
-        raise DataError(
-            "a score is NaN or infinite", hint="look for NaN in features or a model that diverged"
-        )
-    return scores
-
-
-def _owners(ragged: Ragged) -> Longs:
-    lengths = np.diff(ragged.offsets)
-    return np.repeat(np.arange(len(lengths), dtype=np.int64), lengths)
+def _entries(ragged: Ragged, start: int, stop: int) -> tuple[Longs, NDArray[np.int32]]:
+    """User, counted from ``start``, and item of every entry of the users from ``start`` to ``stop``."""
+    offsets = ragged.offsets[start : stop + 1]
+    users = np.repeat(np.arange(stop - start, dtype=np.int64), np.diff(offsets))
+    return users, ragged.items[offsets[0] : offsets[-1]]
 
 
 def _discounts(k: int) -> Doubles:

@@ -77,6 +77,12 @@ def test_a_user_without_a_relevant_item_has_no_value() -> None:
         assert metric(ranks)[1] == 1.0
 
 
+def test_no_users_have_no_values() -> None:
+    ranks = expected_ranks(np.empty((0, 5), np.float32), lists())
+    for metric in (ndcg_at, recall_at, mrr_at):
+        assert len(metric(ranks)) == 0
+
+
 def test_keep_ranks_among_the_same_candidates() -> None:
     ranks = expected_ranks(scores([3, 2, 1]), lists([0, 2])).keep(np.array([False, True]))
     assert ranks.expected.tolist() == [3]
