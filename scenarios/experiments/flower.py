@@ -6,6 +6,7 @@ Everything of Flower's lives in the run's folder and is gone, or at rest, when t
 
 import json
 import os
+import shutil
 import socket
 import sysconfig
 import tempfile
@@ -26,6 +27,7 @@ from server.rounds import Watch
 
 START_SECONDS: Final = 120.0
 _CONNECTION: Final = "hanse"
+_PACKAGES: Final = ("clients", "common", "server")
 
 
 def conduct_under_flower(folder: RunFolder, sites: Mapping[str, Path], watch: Watch) -> Checkpoint:
@@ -47,7 +49,7 @@ def conduct_under_flower(folder: RunFolder, sites: Mapping[str, Path], watch: Wa
             home.write_configuration(folder.path)
             _await(lambda: all(SiteSocket(home.socket(name)).listens() for name in sites), processes, *sites)
             _await(home.answers, processes, "superlink")
-            processes.start("flwr-run", home.run(len(sites)), project())
+            processes.start("flwr-run", home.run(len(sites)), home.stage(project()))
             _follow(folder, watch, processes)
     if reason := failure.noted(folder.path):
         raise reason
@@ -81,24 +83,14 @@ class FlowerHome:
 
     def site(self, platform: str, folder: Path) -> list[str]:
         """The command that starts a platform's site."""
-        return [
-            _program("hanse"),
-            "site",
-            "run",
-            str(folder.resolve()),
-            "--socket",
-            str(self.socket(platform)),
-        ]
+        command = [_program("hanse"), "site", "run", str(folder.resolve())]
+        return [*command, "--socket", str(self.socket(platform))]
 
     def superlink(self) -> list[str]:
         """The command that starts a SuperLink on loopback alone."""
         place = ["--insecure", "--host", "127.0.0.1", "--port", str(self.port)]
-        return [
-            _program("flower-superlink"),
-            *place,
-            "--simulation",
-            "--disable-runtime-dependency-installation",
-        ]
+        engine = ["--simulation", "--disable-runtime-dependency-installation"]
+        return [_program("flower-superlink"), *place, *engine]
 
     def answers(self) -> bool:
         """Whether the SuperLink accepts connections."""
@@ -112,8 +104,17 @@ class FlowerHome:
         run = {"run-folder": str(run_folder.resolve()), "sockets": str(self.path / "sockets")}
         write_atomically(self.path / "run.toml", _toml("", run))
 
+    def stage(self, checkout: Path) -> Path:
+        """A copy of what the bundle is made of: in a checkout Flower would visit every file, environments too."""
+        app = self.path / "app"
+        shutil.rmtree(app, ignore_errors=True)
+        for package in _PACKAGES:
+            shutil.copytree(checkout / package, app / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(checkout / "pyproject.toml", app)
+        return app
+
     def run(self, platforms: int) -> list[str]:
-        """The command that sends the project to the SuperLink and follows the run to its end."""
+        """The command that sends the bundle to the SuperLink and follows the run to its end."""
         engine = f"num-supernodes={platforms} init-args-num-cpus={platforms} client-resources-num-cpus=1"
         options = ["--stream", "--run-config", str(self.path / "run.toml"), "--federation-config", engine]
         return [_program("flwr"), "run", ".", _CONNECTION, *options]

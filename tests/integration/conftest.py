@@ -1,4 +1,4 @@
-"""A small federation from scratch: three made-up shops and an encoder of a few thousand random weights."""
+"""A small federation from scratch: four made-up shops and an encoder of a few thousand random weights."""
 
 import json
 from collections.abc import Callable
@@ -71,7 +71,7 @@ def federation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
     monkeypatch.setenv("HANSE_CACHE", str(tmp_path / "cache"))
     make_encoder(tmp_path / "encoder")
     spec = ExperimentSpec(
-        title="three shops",
+        title="four shops",
         platforms=tuple(str(make_shop(tmp_path, name)) for name in SHOPS),
         rounds=3,
         model=Model(size="tiny", features=16, encoder=str(tmp_path / "encoder")),
