@@ -10,8 +10,9 @@ Lists = NDArray[np.int64]
 
 
 def top_items(scores: Floats, k: int = 10, excluded: Ragged | None = None) -> Lists:
-    """The ``k`` best items of each user by ``scores`` (users, items); ties fall to the lower item number. A smaller
-    catalogue gives shorter lists.
+    """The ``k`` best items of each user by ``scores`` (users, items); ties fall to the lower number.
+
+    A catalogue of fewer items gives shorter lists.
 
     Raises:
         DataError: where a score is NaN or infinite.

@@ -1,8 +1,10 @@
 """Ranking metrics against hand-computed cases and against every order of the tied items."""
 
 import itertools
+import json
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -98,6 +100,17 @@ def test_scores_that_are_not_finite_are_refused(bad: float) -> None:
 def test_an_item_both_relevant_and_excluded_is_refused() -> None:
     with pytest.raises(DataError, match="both relevant and excluded"):
         expected_ranks(scores([1, 2]), lists([0]), excluded=lists([0]))
+
+
+@pytest.mark.parametrize("k", [3, 10])
+@pytest.mark.parametrize("name", ["ndcg", "recall", "mrr"])
+def test_rectools_agrees(name: str, k: int) -> None:
+    """Figures of RecTools, written by it from its own environment (it needs an older NumPy)."""
+    case = json.loads(Path(__file__).with_name("rectools.json").read_text())
+    table = np.array(case["scores"], np.float32)
+    ranks = expected_ranks(table, lists(*case["relevant"]), lists(*case["excluded"]), depth=k)
+    metric = {"ndcg": ndcg_at, "recall": recall_at, "mrr": mrr_at}[name]
+    assert metric(ranks, k).tolist() == pytest.approx(case["expected"][f"{name}@{k}"])
 
 
 tied_scores = st.lists(st.integers(0, 2), min_size=2, max_size=6)
