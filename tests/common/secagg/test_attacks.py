@@ -269,6 +269,21 @@ def test_an_envelope_of_an_earlier_round(convoy):
         ships.round(tamper=at("mail", A, lambda mail: {**mail, B: old[0]}))
 
 
+@pytest.mark.parametrize("which", ["seed", "key"])
+def test_a_dealer_that_signs_for_other_shares_than_it_seals(convoy, monkeypatch, which):
+    """Else its victim, who releases what it got, would be named as the cheat."""
+    honest = seat.receipt
+
+    def receipt(shares, identity, route):
+        frame = route.dealer == D and route.holder == A
+        return honest(shares._replace(**{which: bytes(33)}) if frame else shares, identity, route)
+
+    monkeypatch.setattr(seat, "receipt", receipt)
+    with pytest.raises(BadShares) as caught:
+        convoy(4).round()
+    assert (caught.value.phase, caught.value.platform) == ("mask", D)
+
+
 @pytest.mark.parametrize("name", [A, "atlantis"])
 def test_mail_from_oneself_or_from_nobody(convoy, name):
     with pytest.raises(UnknownPlatform) as caught:

@@ -63,10 +63,13 @@ def test_the_mean_is_the_weighted_mean_of_the_survivors(convoy):
     assert np.allclose(result.mean, scale * np.linspace(-1, 1, 40), atol=3e-6)
 
 
-def test_forty_platforms_of_which_thirteen_leave(convoy):
-    ships = convoy(40, 12, dimension=100)
-    outcome = ships.round({"share": ships.names[:4], "mask": ships.names[4:9], "unmask": ships.names[9:13]})
-    assert len(outcome.survivors) == 31
+@pytest.mark.slow
+def test_a_hundred_platforms_thirty_of_which_leave(convoy):
+    ships = convoy(100, 33, dimension=1000)
+    leave = {"share": ships.names[:8], "mask": ships.names[8:25], "unmask": ships.names[25:30]}
+    outcome = ships.round(leave)
+    assert len(outcome.survivors) == 75
+    assert len(outcome.released) == 70
     assert np.array_equal(outcome.lanes, ships.plain_sum(outcome.survivors))
 
 
