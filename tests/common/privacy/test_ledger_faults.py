@@ -92,6 +92,7 @@ except LedgerUnavailable as refused:
 """
 
 
+@pytest.mark.slow
 def test_kill_9_never_leaves_a_release_unpaid(tmp_path: Path, run_program: Run) -> None:
     path, released = tmp_path / "ledger.sqlite", tmp_path / "released"
     states = run_program(KILLING, path, released, 40)
