@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from common import console
 from common.cache import cache_folder
+from common.errors import EnvironmentProblem
 
 REQUIRED: Final = ("torch", "flwr", "opacus", "polars", "numpy", "transformers", "cryptography")
 OPTIONAL: Final = {
@@ -104,8 +105,8 @@ def _commands() -> Iterator[Finding]:
 def _cache() -> Iterator[Finding]:
     try:
         folder = cache_folder("sources").parent
-    except OSError as error:
-        yield Finding("cache", "problem", str(error), "set HANSE_CACHE to a folder that can be written")
+    except EnvironmentProblem as error:
+        yield Finding("cache", "problem", str(error), error.hint)
         return
     if not os.access(folder, os.W_OK):
         yield Finding("cache", "problem", f"{folder} cannot be written", "set HANSE_CACHE to another folder")

@@ -15,7 +15,7 @@ def scan(path: Path) -> pl.LazyFrame:
     """The file as a lazy table, by its suffix. Columns of CSV files are text.
 
     Raises:
-        DataError: where the file is missing, empty or of another kind.
+        DataError: where the file is missing, empty, of another kind, or a CSV file has uneven rows.
     """
     if path.suffix not in SUFFIXES:
         hint = f"known: {', '.join(SUFFIXES)}"
@@ -28,7 +28,10 @@ def scan(path: Path) -> pl.LazyFrame:
         return pl.scan_parquet(path)
     if path.suffix in (".csv", ".tsv"):
         separator = "\t" if path.suffix == ".tsv" else ","
-        return pl.scan_csv(path, separator=separator, infer_schema=False)
+        table = pl.scan_csv(path, separator=separator, infer_schema=False)
+        # Polars counts a row's fields only where it reads every column: else a stray comma shifts them unseen.
+        collect(table.select(pl.all().count()), path)
+        return table
     return pl.scan_ndjson(path, infer_schema_length=10_000)
 
 
@@ -72,5 +75,8 @@ def unreadable(path: Path, error: Exception) -> DataError:
     if isinstance(error, UnicodeDecodeError) or "utf-8" in words or "utf8" in words:
         hint = f"iconv -f latin1 -t utf-8 {path.name} > utf8{path.suffix}"
         return DataError("not UTF-8 text", where=str(path), hint=hint)
+    if "more fields" in words:
+        hint = f"put quotes around texts that hold a {'tab' if path.suffix == '.tsv' else 'comma'}"
+        return DataError("a row has more fields than the header", where=str(path), hint=hint)
     why = f"{type(error).__name__} while reading it"
     return DataError(f"not a readable {path.suffix.removeprefix('.')} file", where=str(path), why=why)

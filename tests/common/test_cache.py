@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from common.cache import cache_folder, made_once
+from common.errors import EnvironmentProblem
 
 
 def test_the_folder_follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,5 +53,13 @@ def test_a_real_failure_to_write_is_told(tmp_path: Path) -> None:
     def full(folder: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(EnvironmentProblem, match="the cache cannot be written: No space left"):
         made_once(tmp_path / "made", full)
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("HANSE_CACHE", str(tmp_path / "file"))
+    with pytest.raises(EnvironmentProblem, match="the cache cannot be written") as caught:
+        cache_folder("sources")
+    assert "HANSE_CACHE" in caught.value.hint

@@ -1,5 +1,6 @@
 """Reading: columns by name from any format, and what is wrong with files that cannot be used."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -124,6 +125,23 @@ def test_text_that_is_not_utf8(shop: Shop, rows: list[str]) -> None:
     error = refusal(shop(content))
     assert error.what == "not UTF-8 text"
     assert "iconv" in error.hint
+
+
+def test_json_lines_that_are_not_utf8(shop: Shop, rows: list[str], tmp_path: Path) -> None:
+    spec, path = shop(rows), tmp_path / "events.jsonl"
+    names = rows[0].split(",")
+    line = json.dumps(
+        dict(zip(names, rows[1].split(","), strict=True)) | {"title": "Café"}, ensure_ascii=False
+    )
+    path.write_bytes((line + "\n").encode("latin1"))
+    error = refusal(spec.model_copy(update={"source": spec.source.model_copy(update={"events": path})}))
+    assert error.what in ("not UTF-8 text", "not a readable jsonl file")
+
+
+def test_a_row_with_too_many_fields(shop: Shop, rows: list[str]) -> None:
+    error = refusal(shop([*rows, "ann,p7,2024-01-05,5,Salt, and pepper,drinks"]))
+    assert error.what == "a row has more fields than the header"
+    assert "quotes" in error.hint
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "jsonl"])
