@@ -12,7 +12,8 @@ Lists = NDArray[np.int64]
 def top_items(scores: Floats, k: int = 10, excluded: Ragged | None = None) -> Lists:
     """The ``k`` best items of each user by ``scores`` (users, items); in a list, ties go by item number.
 
-    Which of several items tied for the last place is listed is left open, but repeats. A catalogue of fewer items gives shorter lists.
+    Which of several items tied for the last place is listed is left open, but repeats. A catalogue of fewer items
+    gives shorter lists.
 
     Raises:
         DataError: where a score is NaN or infinite.
