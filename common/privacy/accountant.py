@@ -149,7 +149,7 @@ def _prv(steps: Steps, delta: float) -> float:
 
 
 def _refuse_beyond_prv(steps: Steps, delta: float) -> None:
-    """PRV's grid spans the largest loss it must resolve: it overflows silently, as exp does at 709, or fills memory."""
+    """PRV's grid spans the largest loss: past 709, where exp does, it overflows silently, or fills memory."""
     delta_error = delta / 1000
     span = _rdp(steps, delta_error / 4) + 3
     mesh = PRV_ERROR / math.sqrt(sum(count for *_, count in steps) * math.log(12 / delta_error) / 2)

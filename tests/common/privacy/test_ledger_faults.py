@@ -19,7 +19,7 @@ from common.privacy.ledger import Ceiling, Charge, Ledger
 STEP = Mechanism(1.0, 0.01, 1)
 Run = Callable[..., Any]
 
-# Forks a child that charges and then releases, in a loop, and kills it at a random moment; KILLS times.
+# Forks a child that charges and then releases, in a loop, and kills it at a random moment; many times.
 KILLING = """
 import json, os, random, signal, sys, time
 from pathlib import Path
@@ -30,7 +30,11 @@ path, released, kills = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 ledger = Ledger.open(path, Ceiling(50.0, 1e-5))
 step = Mechanism(1.0, 0.01, 1)
 ledger.admit([step])
-least = []
+states = []
+
+def size():
+    return released.stat().st_size if released.exists() else 0
+
 for kill in range(kills):
     child = os.fork()
     if child == 0:
@@ -40,13 +44,16 @@ for kill in range(kills):
             ledger.charge(Charge(f"kill {kill}", number, 0, "training", step))
             os.write(out, f"kill {kill}/{number}\\n".encode())
             number += 1
-    time.sleep(random.uniform(0.0, 0.12))
+    enough = size() + random.choice([0, 10, 40])  # bytes of releases, so that a busy machine kills no earlier
+    while size() < enough:
+        time.sleep(0.0005)
+    time.sleep(random.uniform(0.0, 0.03))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     lines = released.read_text().splitlines() if released.exists() else []
     charged = [f"{e.charge.run}/{e.charge.round}" for e in ledger.entries()]
-    least.append([len(charged), len(lines), set(lines) <= set(charged)])
-print(json.dumps(least))
+    states.append([len(charged), len(lines), set(lines) <= set(charged)])
+print(json.dumps(states))
 """
 
 # Charges one step after another until the ledger refuses; says how many it was allowed.
