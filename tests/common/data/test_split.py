@@ -74,6 +74,17 @@ def test_leave_last_out_asks_for_the_last_two_events(log: list[tuple[int, int, i
         assert before == (history[-2:-1] if len(history) > 2 else [])
 
 
+def test_an_event_at_the_moment_itself_lies_after_it() -> None:
+    test, validation, last = 9 * DAY + 1, 8 * DAY + 1, 10 * DAY
+    times = np.array([validation - 1, validation, test - 1, test, last])
+    items = np.arange(5, dtype=np.int32)
+    sequences = Sequences.group(1, np.zeros(5, int), items, times, np.ones(5, np.float32))
+    split = global_time(sequences, validation_days=1, test_days=1)
+    assert split.train.items.tolist() == [0]
+    assert split.validation.new.items.tolist() == [1, 2]
+    assert split.test.new.items.tolist() == [3, 4]
+
+
 def test_a_period_longer_than_the_data_is_refused() -> None:
     with pytest.raises(DataError, match="no event is older than the validation period"):
         global_time(build([(0, 0, 1), (0, 9, 2)]), validation_days=42, test_days=42)
