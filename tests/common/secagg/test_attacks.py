@@ -522,6 +522,12 @@ def test_an_advert_in_anothers_name_does_not_push_it_out(convoy):
     assert not book.excluded
 
 
+def test_a_platforms_first_valid_advert_counts(convoy):
+    ships = convoy(4)
+    (_, first), (_, second) = opened(ships), opened(ships)
+    assert collect_adverts(ships.terms, ships.spec(), [*first, second[1]]).adverts == tuple(first)
+
+
 def test_answers_from_platforms_that_were_left_behind(convoy):
     """A late answer, of a phase whose predecessor the platform missed, is refused by name."""
     ships = convoy(5)
