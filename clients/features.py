@@ -63,7 +63,7 @@ class FeatureCache:
     def _mapped(self, path: Path, shape: tuple[int, int]) -> NDArray[np.float32]:
         try:
             features = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, EOFError) as error:
             raise DataError(
                 "unreadable features", where=str(path), why=str(error), hint="delete the file"
             ) from error

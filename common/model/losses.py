@@ -4,6 +4,7 @@ Negatives are drawn uniformly from the public catalogue and shared by the batch;
 negatives by popularity, would let one user's rows move another's gradient, beyond what clipping bounds.
 """
 
+import math
 from collections.abc import Callable
 from typing import Final
 
@@ -28,9 +29,10 @@ def user_losses(
     queries = model(shifted(targets))  # (B, L, F)
     hits = (queries * targets).sum(-1)  # (B, L)
     misses = queries @ features[negatives].T  # (B, L, N)
+    share = len(negatives) / len(features)
     low, high = terms.value_range
     scaled = (values - (low + high) / 2) / ((high - low) / 2)
-    losses = LOSSES[terms.loss](hits, misses, scaled) * (items != PADDING)
+    losses = LOSSES[terms.loss](hits, misses, scaled, share) * (items != PADDING)
     return losses.sum(1) / terms.history
 
 
@@ -39,23 +41,30 @@ def shifted(items: torch.Tensor) -> torch.Tensor:
     return torch.cat([torch.zeros_like(items[:, :1]), items[:, :-1]], dim=1)
 
 
-def softmax_loss(hits: torch.Tensor, misses: torch.Tensor, _values: torch.Tensor) -> torch.Tensor:
-    """Sampled softmax: −log of the item's share among itself and the negatives (Jean et al. 2015). (B, L)."""
+def softmax_loss(
+    hits: torch.Tensor, misses: torch.Tensor, _values: torch.Tensor, share: float
+) -> torch.Tensor:
+    """Sampled softmax (Jean et al. 2015, arXiv:1412.2007), each negative standing for 1 / ``share``. (B, L)."""
     hit = TEMPERATURE * hits
-    return torch.logaddexp(hit, torch.logsumexp(TEMPERATURE * misses, -1)) - hit
+    others = torch.logsumexp(TEMPERATURE * misses, -1) - math.log(share)
+    return torch.logaddexp(hit, others) - hit
 
 
-def binary_loss(hits: torch.Tensor, misses: torch.Tensor, _values: torch.Tensor) -> torch.Tensor:
+def binary_loss(
+    hits: torch.Tensor, misses: torch.Tensor, _values: torch.Tensor, _share: float
+) -> torch.Tensor:
     """Binary cross-entropy of the item against 1 and of the negatives, averaged, against 0. (B, L)."""
     return softplus(-TEMPERATURE * hits) + softplus(TEMPERATURE * misses).mean(-1)
 
 
-def squared_loss(hits: torch.Tensor, _misses: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+def squared_loss(
+    hits: torch.Tensor, _misses: torch.Tensor, values: torch.Tensor, _share: float
+) -> torch.Tensor:
     """Squared error of the score over τ against the rating scaled to ±1. (B, L)."""
     return (hits - values).square()
 
 
-LOSSES: Final[dict[Loss, Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]]] = {
+LOSSES: Final[dict[Loss, Callable[[torch.Tensor, torch.Tensor, torch.Tensor, float], torch.Tensor]]] = {
     "softmax": softmax_loss,
     "bce": binary_loss,
     "mse": squared_loss,

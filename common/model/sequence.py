@@ -48,7 +48,7 @@ class SharedModel(nn.Module):
         self.adapter = BottleneckAdapter(features, dimensions.width, dimensions.bottleneck)
         self.positions = nn.Embedding(HISTORY, dimensions.width)
         self.block = Block(dimensions)
-        self.residual = nn.Linear(dimensions.width, features, bias=False)
+        self.residual = nn.Linear(dimensions.width, features)  # its bias: what everyone likes
 
     def forward(self, history: torch.Tensor) -> torch.Tensor:
         """``history``: (B, L, features), L ≤ HISTORY; gives the queries after each position, same shape."""
