@@ -30,7 +30,7 @@ app = ServerApp()
 def main(grid: Grid, context: Context) -> None:
     """Hold the rounds that the run folder has left; why a run stopped is noted there too."""
     if not context.run_config["run-folder"]:
-        hint = "sites and a run's folder are made by: hanse experiment run FILE"
+        hint = "sites and a run's folder are made by: hanse experiment run FILE --ray"
         raise EnvironmentProblem("the run configuration names no run-folder", hint=hint)
     path = Path(str(context.run_config["run-folder"]))
     failure.forget(path)
