@@ -88,21 +88,21 @@ def _opening(groups: Groups) -> str:
 
 
 def _evidence(groups: Groups, metric: str) -> str:
-    figures = "; ".join(
-        f"{_HEADINGS[verdict]} {', '.join(_figure(finding) for finding in group)}"
-        for verdict, group in groups.items()
-    )
     every = [finding for group in groups.values() for finding in group]
+    parts = [
+        f"{_HEADINGS[verdict]} {', '.join(_figure(finding) for finding in changed)}"
+        for verdict, group in groups.items()
+        if (changed := [finding for finding in group if not finding.unchanged])
+    ]
+    if unchanged := [finding for finding in every if finding.unchanged]:
+        parts.append(f"unchanged for {_names(unchanged)}, where the do-no-harm gate stayed closed")
     users = _range([finding.users for finding in every])
     repeats = "one repeat" if every[0].repeats == 1 else f"mean of {every[0].repeats} repeats"
-    return (
-        f"{metric} against the best each has alone: {figures}; 95 % intervals over {users} users, {repeats}."
-    )
+    alone = f"{metric} against the best each has alone"
+    return f"{alone}: {'; '.join(parts)}; 95 % intervals over {users} users, {repeats}."
 
 
 def _figure(finding: Finding) -> str:
-    if finding.unchanged:
-        return f"{finding.platform} (unchanged: its gate stayed closed)"
     return f"{finding.platform} {wording.percent_interval(*finding.relative)}"
 
 

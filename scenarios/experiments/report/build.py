@@ -34,22 +34,35 @@ class Report:
 def build_report(record: ExperimentRecord) -> Report:
     """Work out rows, findings and the answer of one experiment; the same record gives the same report."""
     compared = tuple(comparisons(record.metrics))
-    findings = find(compared)
+    platforms = [facts.name for facts in record.setting.platforms]
+    findings = _sorted(find(compared), platforms)
     chosen = headline(findings)
     epsilon = chosen[0].epsilon if chosen else None
     spent, cost = spent_at(record.privacy, epsilon), cost_at(record.rounds, epsilon)
     return Report(
         answer=answer(findings, spent, cost, names.metric_title(names.HEADLINE_METRIC)),
         findings=findings,
-        slices={
-            one.slice: find(compared, one.slice) for one in compared if one.slice != names.HEADLINE_SLICE
-        },
+        slices={name: _sorted(find(compared, name), platforms) for name in _other_slices(compared)},
         rows=build_rows(compared),
     )
 
 
 def _others(compared: Sequence[Comparison]) -> list[str]:
     return [name for name in dict.fromkeys(one.slice for one in compared) if name != names.HEADLINE_SLICE]
+
+
+def _other_slices(compared: Sequence[Comparison]) -> list[str]:
+    return [name for name in dict.fromkeys(one.slice for one in compared) if name != names.HEADLINE_SLICE]
+
+
+def _sorted(findings: Sequence[Finding], platforms: Sequence[str]) -> tuple[Finding, ...]:
+    """By platform as the setting lists them, without differential privacy first, then by falling ε."""
+    place = {name: index for index, name in enumerate(platforms)}
+
+    def order(finding: Finding) -> tuple[int, float]:
+        return place.get(finding.platform, len(place)), -(finding.epsilon or float("inf"))
+
+    return tuple(sorted(findings, key=order))
 
 
 def spent_at(entries: Sequence[PrivacyEntry], epsilon: float | None) -> Spent | None:

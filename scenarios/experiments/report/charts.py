@@ -58,7 +58,7 @@ def utility(findings: Iterable[Finding], figures: Figures, platform: str) -> svg
     levels = [svg.Interval("best alone", 0.0, 0.0, 0.0, tone="alone")]
     if most := ceiling(figures, platform):
         levels.append(svg.Interval("pooled", most.mean, most.low, most.high, tone="pooled"))
-    return svg.utility(points, levels, text=wording.percent_tick)
+    return svg.utility(points, levels, band=RELEVANT, text=wording.percent_tick)
 
 
 def seconds(rounds: Sequence[RoundEntry]) -> Bars:

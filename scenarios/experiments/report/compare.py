@@ -67,6 +67,10 @@ class Comparison:
         point = float(self.means[place] - self.means[reference])
         return _estimate(point, self.draws[:, place] - self.draws[:, reference])
 
+    def equal(self, place: int, other: int) -> bool:
+        """Whether two systems gave every user the same."""
+        return np.array_equal(self.draws[:, place], self.draws[:, other])
+
     def p_value(self, place: int, reference: int) -> float:
         """Two-sided bootstrap p-value of no difference (Efron and Tibshirani, 1993, 15.4)."""
         drawn = self.draws[:, place] - self.draws[:, reference]

@@ -44,11 +44,21 @@ def best_alone(comparison: Comparison) -> str | None:
 
 
 def _findings(comparison: Comparison, best: str | None) -> Iterator[Finding]:
-    reference = None if best is None else comparison.averaged(best, None, HEADLINE_METRIC)
     for system, epsilon in comparison.repeats:
         place = comparison.averaged(system, epsilon, HEADLINE_METRIC)
-        if system == FEDERATED and place is not None and reference is not None:
-            yield _finding(comparison, place, reference)
+        if system == FEDERATED and place is not None and best is not None:
+            reference = comparison.averaged(_kept(comparison, place) or best, None, HEADLINE_METRIC)
+            if reference is not None:
+                yield _finding(comparison, place, reference)
+
+
+def _kept(comparison: Comparison, place: int) -> str | None:
+    """The platform's own system that a closed gate left in use; federation did nothing to it, good or bad."""
+    for system in (ZERO_EXCHANGE, LOCAL_ONLY):
+        own = comparison.averaged(system, None, HEADLINE_METRIC)
+        if own is not None and comparison.equal(place, own):
+            return system
+    return None
 
 
 def _finding(comparison: Comparison, place: int, reference: int) -> Finding:

@@ -123,12 +123,14 @@ def utility(
     *,
     width: float = 470,
     height: float = 240,
+    band: float = 0.0,
     text: TickText = plain_tick,
 ) -> Utility:
-    """Lay out ``points`` from left to right in their order, and ``levels`` across the whole chart."""
+    """Lay out ``points`` from left to right, ``levels`` across the chart; its axis shows at least ±``band``."""
     left, right = 62.0, width - 84.0
     foot = height - 30
-    axis = fitted((end for one in (*points, *levels) for end in (one.low, one.high)), foot, 10)
+    ends = (end for one in (*points, *levels) for end in (one.low, one.high))
+    axis = fitted([-band, band, *ends], foot, 10)
     room = (right - left) / max(len(points), 1)
     whiskers = tuple(Whisker.of(one, axis, left + room * (place + 0.5)) for place, one in enumerate(points))
     falling = sorted(levels, key=lambda level: -level.mean)

@@ -95,10 +95,11 @@ def smallest(figures: Figures, finding: Finding) -> tuple[float, str] | None:
     """The smallest relative difference that would show, and from which system's interval that is known."""
     if finding.resolvable is not None:
         return finding.resolvable, names.FEDERATED
-    most = ceiling(figures, finding.platform)
-    if most is None or most.low == most.high:
-        return None
-    return resolvable(most.low, most.high), names.POOLED
+    local = effect(figures, finding.platform, names.LOCAL_ONLY, None, names.ZERO_EXCHANGE)
+    for other in (ceiling(figures, finding.platform), local):
+        if other is not None and other.low < other.high:
+            return resolvable(other.low, other.high), other.system
+    return None
 
 
 def known_to(figures: Figures, finding: Finding) -> float:

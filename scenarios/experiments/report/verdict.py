@@ -27,7 +27,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The federated system against the stronger of what a platform has without federating.
+    """The federated system against the stronger of what a platform has alone, or what a closed gate kept.
 
     ``difference``, ``low``, ``high``: absolute, paired, 95 %; ``p_holm``: two-sided, corrected.
     ``gap``: the share of the way from zero-exchange to pooled (mean, low, high), where there is a way to go.

@@ -68,7 +68,8 @@ def test_where_nothing_is_gained_it_says_whether_the_noise_is_why(without: Findi
 
 def test_a_closed_gate_is_told_in_words() -> None:
     evidence = answer([replace(NONE, low=0.0, high=0.0)], SPENT, COST, "NDCG@10").evidence
-    assert "video (unchanged: its gate stayed closed)" in evidence
+    assert "unchanged for video, where the do-no-harm gate stayed closed" in evidence
+    assert "no difference beyond" not in evidence
 
 
 def test_without_shared_people_there_is_no_joint_figure() -> None:

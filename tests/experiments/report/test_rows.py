@@ -105,6 +105,12 @@ def test_the_reference_is_the_stronger_of_the_two_alone(base: np.ndarray) -> Non
     assert [(f.reference, f.verdict) for f in found] == [("local-only", "harm")]
 
 
+def test_a_closed_gate_is_no_harm_even_where_validation_preferred_the_weaker(base: np.ndarray) -> None:
+    frames = [measured("zero-exchange", base + 0.05), measured("local-only", base)]
+    found = find(comparisons(pl.concat([*frames, measured("federated", base, epsilon=8.0)])))
+    assert [(f.reference, f.verdict, f.unchanged) for f in found] == [("local-only", "none", True)]
+
+
 def test_a_slice_is_compared_with_what_is_best_for_everyone(base: np.ndarray) -> None:
     everyone = [("zero-exchange", base), ("local-only", base - 0.01), ("federated", base)]
     few = [("zero-exchange", base[:9]), ("local-only", base[:9] + 0.05), ("federated", base[:9])]
