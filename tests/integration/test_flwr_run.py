@@ -42,6 +42,7 @@ def test_a_refusal_comes_back_as_one(federation: Make) -> None:
         federation("flower", epsilon=8.0).conduct_under_flower(lambda outcome: None)
 
 
+@pytest.mark.slow
 def test_a_site_that_cannot_start_is_named(federation: Make, tmp_path: Path) -> None:
     founded = federation("flower")
     (founded.sites["salt"].path / "site.key").unlink()
