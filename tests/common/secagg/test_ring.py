@@ -150,3 +150,11 @@ def test_a_sum_that_no_platforms_could_give():
             ring.dequantise(wrong.lanes)
     with pytest.raises(NoHeadroom):
         ring.dequantise(share(weight=513).lanes)
+
+
+def test_a_float32_just_above_its_bound_stays_on_the_ring():
+    """float32(0.1) is above 0.1, by enough to be four units too many at weight 128."""
+    ring = Ring(0.1)
+    share_of_all = ring.quantise(delta(0.1, -0.1, bound=0.1), 128.0, OsRandomness())
+    assert share_of_all.lanes[:2].view(np.int32).tolist() == [128 * ring.top, -128 * ring.top]
+    ring.check_share(share_of_all, 2, 4)
