@@ -8,7 +8,7 @@ from scenarios.experiments.report import names, svg, wording
 from scenarios.experiments.report.bars import Bars, stacked
 from scenarios.experiments.report.figures import Figures
 from scenarios.experiments.report.record import RoundEntry
-from scenarios.experiments.report.tables import PlatformTraffic, ceiling
+from scenarios.experiments.report.tables import PlatformTraffic, effect
 from scenarios.experiments.report.verdict import RELEVANT, Finding
 
 _SHOWN_ROUNDS: Final = 24
@@ -53,11 +53,12 @@ def alone(figures: Figures, platform: str) -> svg.Forest:
 
 
 def utility(findings: Iterable[Finding], figures: Figures, platform: str) -> svg.Utility:
-    """What the federated system adds on one platform, by ε, and what pooled data would add."""
-    points = [_line(finding) for finding in findings if finding.platform == platform]
-    levels = [svg.Interval("best alone", 0.0, 0.0, 0.0, tone="alone")]
-    if most := ceiling(figures, platform):
+    """What the federated system adds on one platform, by ε, and what pooled data would add to the same."""
+    here = [finding for finding in findings if finding.platform == platform]
+    levels = [svg.Interval("alone", 0.0, 0.0, 0.0, tone="alone")]
+    if here and (most := effect(figures, platform, names.POOLED, None, here[0].reference)):
         levels.append(svg.Interval("pooled", most.mean, most.low, most.high, tone="pooled"))
+    points = [_line(finding) for finding in here]
     return svg.utility(points, levels, band=RELEVANT, text=wording.percent_tick)
 
 
