@@ -38,6 +38,7 @@ from common.secagg.errors import (
 from common.secagg.keys import sign
 from common.secagg.ring import Ring
 from common.secagg.rules import release_bytes
+from common.secagg.shamir import combine, interpolation
 
 A, B, C, D = "port-000", "port-001", "port-002", "port-003"
 
@@ -215,6 +216,18 @@ def test_the_threshold_follows_from_the_signed_cohort_not_from_who_came(convoy):
     ships = convoy(6)
     with pytest.raises(TooFewPlatforms, match="3 of 6 are left, at least 4 needed"):
         ships.round(tamper=at("adverts", A, lambda ads: ads[:3]))
+
+
+def test_the_degree_of_the_shares_follows_from_the_cohort_too(convoy):
+    """With two of seven gone before phase 2, five shares are still needed: four rebuild nothing."""
+    ships = convoy(7, 1)
+    place = seat.Seat(A, ships.keys[A], ships.terms, ships.spec(), bytes(32))
+    own = seat.Secrets.fresh()
+    shares = seat.deal(own, ships.names[:5], place)
+    for count, rebuilt in ((4, False), (5, True)):
+        holders = ships.names[:count]
+        coefficients = interpolation([place.spec.index(holder) for holder in holders])
+        assert (combine(coefficients, [shares[holder].seed for holder in holders]) == own.seed) is rebuilt
 
 
 # Phase 3: envelopes
