@@ -105,15 +105,6 @@ class Evaluator:
         test = {task: _add(base.test[task], gates[task].weight, extra) for task in TASKS}
         return System(name, validation, test, gates)
 
-    def better(self, first: System, second: System) -> System:
-        """Per task the system with the higher NDCG@10 on validation users that chose no weight."""
-        best = {task: max((first, second), key=partial(self._quality, task)) for task in TASKS}
-        return System(
-            f"better of {first.name} and {second.name}",
-            {task: system.validation[task] for task, system in best.items()},
-            {task: system.test[task] for task, system in best.items()},
-        )
-
     def measure(self, system: System) -> Evaluation:
         """Per-user metrics on the test cut."""
         cold = self._events <= COLD_ITEM_EVENTS
@@ -133,9 +124,6 @@ class Evaluator:
         ours = self._held_out.ndcg(task, base[tuned:] + np.float32(weight) * extra[tuned:])
         theirs = self._held_out.ndcg(task, base[tuned:])
         return (decide if gated else ungated)(ours, theirs, weight, self._seed)
-
-    def _quality(self, task: str, system: System) -> float:
-        return self._held_out.total(task, system.validation[task][len(self._tuning.users) :])
 
     def _neural(self, neural: Neural, audience: Audience) -> Floats:
         def rows_of(rows: Longs) -> Floats:

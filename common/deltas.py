@@ -1,9 +1,10 @@
 """A model update, one type per protection step, so that an unprotected one cannot be sent by mistake.
 
 AdapterDelta → ClippedDelta → QuantizedDelta → MaskedDelta at a platform; AggregateDelta at the coordinator.
+None of them prints its numbers: a traceback or a log line must not tell an update.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,14 +20,14 @@ EXTRA_LANES = 2
 class AdapterDelta:
     """What local training changed. ``values``: float32, shape (d,)."""
 
-    values: Floats
+    values: Floats = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class ClippedDelta:
     """An update whose every coordinate lies within ±``bound``. ``values``: float32, shape (d,)."""
 
-    values: Floats
+    values: Floats = field(repr=False)
     bound: float
 
 
@@ -34,20 +35,20 @@ class ClippedDelta:
 class QuantizedDelta:
     """Weighted integers on the ring. ``lanes``: uint32, shape (d + 2,): values, weight, count."""
 
-    lanes: Lanes
+    lanes: Lanes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class MaskedDelta:
     """Uniformly random to anyone without the masks. ``lanes``: uint32, shape (d + 2,)."""
 
-    lanes: Lanes
+    lanes: Lanes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class AggregateDelta:
     """The weighted mean over the survivors. ``mean``: float32, shape (d,); ``weight``: their total weight."""
 
-    mean: Floats
+    mean: Floats = field(repr=False)
     weight: float
     platforms: int

@@ -1,12 +1,13 @@
 """What a site answers: a protocol message in a frame, or a refusal that is one word from a fixed list."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar, cast
 
 import numpy as np
 
 from common.deltas import Lanes
-from common.errors import AggregationAborted, PrivacyRefused
+from common.errors import AggregationAborted, HanseError, PrivacyRefused
 from common.frame import Frame
 from common.secagg.errors import ProtocolError
 from common.secagg.messages import MaskedVector
@@ -49,16 +50,32 @@ def masked_vector(frame: Frame) -> MaskedVector:
     raise ProtocolError("mask", why=f"{len(frame.arrays)} arrays beside the signature")
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a site does not answer: the exit code of the kind of reason, and the reason's name."""
+
+    code: int
+    reason: str
+
+    def __str__(self) -> str:
+        """The reason's name."""
+        return self.reason
+
+
 def refuse(error: Exception) -> Frame:
     """The refusal for an error.
 
-    The coordinator learns the reason of the protocol and of the privacy policy, which follow from public
-    facts alone. Anything else could depend on the data, so it is one and the same word.
+    The coordinator learns the reason of the protocol and of the privacy policy, which follow from public facts
+    alone. Anything else could depend on the data, so it is one and the same word.
     """
-    public = isinstance(error, AggregationAborted | PrivacyRefused)
-    return Frame(REFUSED, (type(error).__name__ if public else UNAVAILABLE).encode())
+    code, reason = HanseError.exit_code, UNAVAILABLE
+    if isinstance(error, AggregationAborted | PrivacyRefused):
+        code, reason = error.exit_code, type(error).__name__
+    return Frame(REFUSED, f"{code} {reason}".encode())
 
 
-def refusal(frame: Frame) -> str:
-    """The reason in a refusal, cut to a printable word: the sender may be anyone."""
-    return "".join(letter for letter in frame.body[:64].decode("ascii", "ignore") if letter.isalnum())
+def refusal(frame: Frame) -> Refusal:
+    """The reason in a refusal, as a number and a word of letters: the sender may be anyone."""
+    code, _, reason = frame.body[:64].decode("ascii", "replace").partition(" ")
+    known = code.isdecimal() and reason.isalpha()
+    return Refusal(int(code), reason) if known else Refusal(HanseError.exit_code, UNAVAILABLE)

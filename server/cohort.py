@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from common.errors import AggregationAborted
 from common.frame import Frame
-from common.replies import REFUSED, body_of, refusal
+from common.replies import REFUSED, Refusal, body_of, refusal
 from common.requests import AdvertiseRequest
 from common.secagg.messages import Advert
 from server.channel import Meter
@@ -29,7 +29,7 @@ class Cohort:
     meter: Meter
     address: dict[str, int] = field(default_factory=dict)
     dropped: dict[str, str] = field(default_factory=dict)
-    refusals: set[str] = field(default_factory=set)
+    refusals: set[Refusal] = field(default_factory=set)
 
     def open(self, frame: Frame) -> list[Advert]:
         """Ask everyone within reach; the first advert that names a platform gives its address."""
@@ -56,10 +56,6 @@ class Cohort:
                 answers[name] = answer
         return answers
 
-    def refused_with(self, reason: str) -> bool:
-        """Whether any platform refused for this reason, a word of ``common.replies``."""
-        return reason in self.refusals
-
     def outcome(self, opening: AdvertiseRequest, survivors: tuple[str, ...]) -> RoundOutcome:
         """The account of a finished round."""
         absent = {name: opening.kind for name in opening.cohort if name not in self.address}
@@ -76,9 +72,10 @@ class Cohort:
 
     def _read(self, who: str, frame: Frame, phase: str, read: Reader[Answer]) -> Answer | None:
         if frame.kind == REFUSED:
-            self.refusals.add(refusal(frame))
-            self.dropped[who] = f"{phase}: {refusal(frame)}"
-            log.warning("%s refuses to %s: %s", who, phase, refusal(frame))
+            reason = refusal(frame)
+            self.refusals.add(reason)
+            self.dropped[who] = f"{phase}: {reason}"
+            log.warning("%s refuses to %s: %s", who, phase, reason)
             return None
         try:
             return read(frame)

@@ -21,3 +21,12 @@ class RoundOutcome(BaseModel):
     seconds_by_phase: dict[str, float]
     bytes_up: dict[str, int]
     bytes_down: dict[str, int]
+
+    def scalars(self) -> dict[str, float]:
+        """What a tracker may draw: platforms, seconds and bytes of the whole round."""
+        return {
+            "platforms": float(len(self.survivors)),
+            "seconds": sum(self.seconds_by_phase.values()),
+            "bytes up": float(sum(self.bytes_up.values())),
+            "bytes down": float(sum(self.bytes_down.values())),
+        }

@@ -11,6 +11,7 @@ from common.deltas import AggregateDelta
 from common.errors import AggregationAborted, PrivacyRefused
 from common.replies import body_of, masked_vector
 from common.requests import AdvertiseRequest, ShareRequest, SignRequest, UnmaskRequest, UploadRequest
+from common.secagg.errors import BaseModelReleased
 from common.secagg.messages import ReleasedShares, SealedShares, SurvivorSignature
 from common.secagg.server import collect_adverts
 from server import optimizer
@@ -100,13 +101,13 @@ def hold_round(
 
 def _after_void_round(cohort: Cohort, checkpoint: Checkpoint, reason: AggregationAborted) -> Checkpoint:
     """The checkpoint to go on from, or the reason why the run stops here."""
-    if cohort.refused_with("CeilingExceeded"):
+    if refused := [str(known) for known in cohort.refusals if known.code == PrivacyRefused.exit_code]:
         raise PrivacyRefused(
             "the sites refuse this round",
-            why="their privacy ceilings would be passed",
-            hint="finished rounds are kept; agree on a smaller plan or end the run here",
+            why=", ".join(sorted(refused)),
+            hint="finished rounds are kept; what each site allows is in its own log",
         ) from reason
-    if cohort.refused_with("BaseModelReleased"):
+    if BaseModelReleased.__name__ in map(str, cohort.refusals):
         log.warning(
             "a void round used up its base model; the next attempt starts one rounding step beside it"
         )

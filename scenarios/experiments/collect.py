@@ -40,10 +40,10 @@ def collect(
         metrics=kept_metrics(folder.cells),
         setting=_setting(ground, minutes),
         gates=tuple(
-            gates["new"]
+            gate
             for cell in federated
             for name in ground.scenarios
-            if (gates := kept_gates(folder.cells, cell, name))
+            for gate in kept_gates(folder.cells, cell, name)
         ),
         privacy=tuple(
             chain.from_iterable(

@@ -1,10 +1,12 @@
 """Drafts the charter of a cell from public facts alone, and has throw-away keys sign it."""
 
+import secrets
 from collections.abc import Mapping
 
 from clients.config import SiteFolder
 from common.charter import Charter, Member, ModelTerms, SignedCharter
 from common.privacy.plan import PrivacyPlan, draft_plan
+from scenarios.experiments.cells import slug
 from scenarios.experiments.report.record import Cell
 from scenarios.experiments.spec import ExperimentSpec
 from scenarios.platforms.spec import ScenarioSpec
@@ -68,5 +70,5 @@ def sign(charter: Charter, sites: Mapping[str, SiteFolder]) -> SignedCharter:
 
 
 def _name(cell: Cell) -> str:
-    epsilon = "open" if cell.epsilon is None else f"eps{cell.epsilon:g}".replace(".", "-")
-    return f"{cell.system}-{epsilon}-{cell.seed}"
+    """A name of its own for every draft: sites that sign twice must not take the second run for the first."""
+    return f"{slug(cell).replace('.', '-')}-{secrets.token_hex(4)}"

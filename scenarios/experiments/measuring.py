@@ -1,8 +1,8 @@
 """Measuring every cell at one platform; its heads are fitted once, its metrics stay in its site folders."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
@@ -20,13 +20,15 @@ from scenarios.experiments.training import trained
 
 Measured = Callable[[int], None]
 
+UNGATED = "federated-ungated"
+
 
 def measure_platform(
     ground: Ground, platform: str, cells: Iterable[Cell], folder: Path, told: Measured
 ) -> None:
     """Write ``metrics.parquet`` and ``gates.json`` of each cell into the platform's site folder there."""
     bench = _Bench(ground, platform, folder)
-    for number, cell in enumerate(cells, start=1):
+    for number, cell in enumerate(sorted(cells, key=lambda cell: cell.seed), start=1):
         for evaluation in bench.evaluations(cell):
             _keep(site_folder(folder, cell, platform), platform, cell, evaluation)
         told(number)
@@ -45,7 +47,7 @@ class _Bench:
         self._features = data.features(ground.basis)
         self._ground, self._platform, self._folder = ground, platform, folder
         self._evaluator = Evaluator(platform, self._features, data.platform.split)
-        self._local: dict[int, System] = {}
+        self._alone: dict[int, System] = {}
 
     def evaluations(self, cell: Cell) -> Iterator[Evaluation]:
         """What ``cell`` gives here; the references are several systems at once."""
@@ -55,26 +57,27 @@ class _Bench:
                 yield from evaluator.baselines()
                 yield evaluator.measure(evaluator.zero_exchange)
             case "local-only":
-                yield evaluator.measure(self._local_only(cell.seed))
+                yield evaluator.measure(self._extended(cell, evaluator.zero_exchange, gated=False))
             case "federated":
-                yield evaluator.measure(self._extended(cell, self._best_alone(cell.seed), gated=True))
+                base = self._best_alone(cell.seed)
+                yield evaluator.measure(self._extended(cell, base, gated=True))
+                # What the shared model itself gives, so that a closed gate hides nothing in the report.
+                yield evaluator.measure(replace(self._extended(cell, base, gated=False), name=UNGATED))
             case _:
                 yield evaluator.measure(self._extended(cell, self._best_alone(cell.seed), gated=False))
 
-    def _best_alone(self, seed: int) -> System:
-        """What the platform would run without the federation."""
+    def _best_alone(self, repeat: int) -> System:
+        """What the platform would run without the federation: its own model, where its own gate lets it."""
         if "local-only" not in self._ground.spec.systems:
             return self._evaluator.zero_exchange
         seeds = self._ground.spec.seeds
-        return self._evaluator.better(
-            self._evaluator.zero_exchange, self._local_only(seeds[(seed - 1) % len(seeds)])
-        )
-
-    def _local_only(self, seed: int) -> System:
-        if seed not in self._local:
-            cell = Cell("local-only", seed, None)
-            self._local = {seed: self._extended(cell, self._evaluator.zero_exchange, gated=False)}
-        return self._local[seed]
+        seed = seeds[(repeat - 1) % len(seeds)]
+        if seed not in self._alone:
+            self._alone = {}  # one at a time: each holds the scores of all users
+            self._alone[seed] = self._extended(
+                Cell("local-only", seed, None), self._evaluator.zero_exchange, gated=True
+            )
+        return self._alone[seed]
 
     def _extended(self, cell: Cell, base: System, *, gated: bool) -> System:
         vector = trained(self._folder / slug(cell), self._platform)
@@ -96,11 +99,13 @@ def _keep(site: Path, platform: str, cell: Cell, evaluation: Evaluation) -> None
     write_atomically(site / f"measured-{evaluation.system}.json", json.dumps(kept).encode())
 
 
-def kept_gates(folder: Path, cell: Cell, platform: str) -> Mapping[str, GateDecision]:
-    """The gate's decisions by task, where the cell has a neural part."""
+def kept_gates(folder: Path, cell: Cell, platform: str) -> Iterator[GateDecision]:
+    """The gate's decision for each task, where the cell has a neural part."""
     path = site_folder(folder, cell, platform) / f"measured-{cell.system}.json"
     gates = json.loads(path.read_text())["gates"] if path.exists() else {}
-    return {task: GateDecision(platform=platform, cell=cell, **gate) for task, gate in gates.items()}
+    for task, gate in gates.items():
+        figures = {name: gate[name] for name in ("weight", "gain", "low", "high", "reason")}
+        yield GateDecision(platform=platform, cell=cell, task=task, **figures)
 
 
 def kept_metrics(folder: Path) -> pl.DataFrame:

@@ -8,6 +8,7 @@ from common.charter import ServerTraining
 from common.model.training import Size
 
 System = Literal["local-only", "federated", "pooled", "pooled-clipped"]
+Tracker = Literal["tensorboard", "mlflow", "wandb"]
 Seed = Annotated[int, Field(ge=1, le=1000)]
 
 
@@ -60,6 +61,7 @@ class ExperimentSpec(_Table):
     seeds: tuple[Seed, ...] = (1,)
     colluders: Annotated[int, Field(ge=0)] = 1
     sites: str | None = None
+    trackers: tuple[Tracker, ...] = ("tensorboard",)
     model: Model = Model()
     privacy: Privacy = Privacy()
     server: ServerTraining = ServerTraining()

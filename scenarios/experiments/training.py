@@ -15,6 +15,8 @@ from scenarios.experiments.cells import REFERENCES
 from scenarios.experiments.federation import found
 from scenarios.experiments.ground import Ground
 from scenarios.experiments.report.record import Cell
+from scenarios.experiments.trackers import tracking
+from server.outcome import RoundOutcome
 
 RoundsDone = Callable[[int], None]
 Engine = Literal["process", "ray"]
@@ -55,7 +57,13 @@ def _train(
 def _federate(ground: Ground, cell: Cell, folder: Path, told: RoundsDone, engine: Engine) -> Floats:
     federation = found(ground, cell, folder)
     conduct = federation.conduct_under_flower if engine == "ray" else federation.conduct
-    return conduct(lambda outcome: told(outcome.number)).state.average
+    with tracking(ground.spec.trackers, folder.parents[1], folder.name) as log:
+
+        def watch(outcome: RoundOutcome) -> None:
+            told(outcome.number)
+            log(outcome.number, outcome.scalars())
+
+        return conduct(watch).state.average
 
 
 def _fit(ground: Ground, cell: Cell, platforms: list[str]) -> Floats:

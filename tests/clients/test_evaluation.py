@@ -114,16 +114,6 @@ def test_a_model_that_only_looks_good_on_tuning_users_is_shut_out(
     assert after.frame.drop("system").equals(before.frame.drop("system"))
 
 
-def test_better_takes_the_better_one_per_task(evaluator: Evaluator, features: Floats, split: Split) -> None:
-    informed = evaluator.extend(
-        "local-only", evaluator.zero_exchange, oracle(split.validation, len(features), 4.0)
-    )
-    base = evaluator.better(evaluator.zero_exchange, informed)
-    assert base.test[NEW] is informed.test[NEW]
-    same = evaluator.better(evaluator.zero_exchange, evaluator.zero_exchange)
-    assert same.test[NEW] is evaluator.zero_exchange.test[NEW]
-
-
 def test_models_see_each_known_item_once(evaluator: Evaluator, features: Floats) -> None:
     def scores(histories: Sequences) -> Floats:
         assert histories.events == histories.first_occurrences().events
