@@ -1,10 +1,12 @@
-"""Independent jobs on a few processes: each has its own torch thread, and none outlives the run."""
+"""Independent jobs on a few processes: each has one thread for its sums, and none outlives the run."""
 
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from multiprocessing.queues import SimpleQueue
 from typing import Any
 
@@ -12,58 +14,82 @@ Tell = Callable[[int], None]
 """Called by a job with how much of it is done."""
 
 Job = Callable[[Tell], None]
+Hear = Callable[[int, int], None]
+"""Called with a job's number and how much of it is done."""
 
-_MOST = 4  # more would not help: memory, not processors, is what an evaluation needs
+Run = Callable[[Sequence[Job], Hear], None]
+"""Runs every job; the first error ends the run and is raised."""
+
+News = tuple[int, int] | None
+
+_MOST = 4  # beyond, an evaluation lacks memory rather than processors
 
 
-def processes() -> int:
+def processors() -> int:
     """How many processes are worth starting on this machine."""
     return min(_MOST, len(os.sched_getaffinity(0)))
 
 
-def run_jobs(jobs: Sequence[Job], told: Callable[[int, int], None], workers: int) -> None:
-    """Run every job; ``told(job, done)`` hears each job's progress by its number.
-
-    The first error ends the run and is raised; jobs must be picklable where ``workers`` > 1.
-    """
+@contextmanager
+def crew(workers: int) -> Iterator[Run]:
+    """Processes that stay for several runs; with one, jobs run here. With more, jobs must be picklable."""
     if workers == 1:
-        for number, job in enumerate(jobs):
-            _alone()
-            job(lambda done, number=number: told(number, done))  # type: ignore[misc]  # a default argument
+        _alone()
+        yield _in_turn
         return
     context = multiprocessing.get_context("spawn")
-    queue: SimpleQueue[tuple[int, int] | None] = context.SimpleQueue()
-    listener = threading.Thread(target=_listen, args=(queue, told), daemon=True)
-    listener.start()
+    queue: SimpleQueue[News] = context.SimpleQueue()
     with ProcessPoolExecutor(workers, context, _start, (queue,)) as pool:
-        futures = [pool.submit(_work, number, job) for number, job in enumerate(jobs)]
         try:
-            _first_error(futures)
+            yield partial(_side_by_side, pool, queue)
         finally:
             pool.shutdown(cancel_futures=True)
-            queue.put(None)
-            listener.join()
 
 
-def _first_error(futures: Sequence[Future[None]]) -> None:
-    for future in futures:
-        future.result()
+def _in_turn(jobs: Sequence[Job], hear: Hear) -> None:
+    for number, job in enumerate(jobs):
+        job(partial(hear, number))
+
+
+def _side_by_side(
+    pool: ProcessPoolExecutor, queue: "SimpleQueue[News]", jobs: Sequence[Job], hear: Hear
+) -> None:
+    listener = threading.Thread(target=_listen, args=(queue, hear), daemon=True)
+    listener.start()
+    try:
+        for future in [pool.submit(_work, number, job) for number, job in enumerate(jobs)]:
+            future.result()
+    finally:
+        queue.put(None)
+        listener.join()
+
+
+def _listen(queue: "SimpleQueue[News]", hear: Hear) -> None:
+    while (news := queue.get()) is not None:
+        hear(*news)
 
 
 _queue: Any = None  # set once in each worker, which inherits nothing
 
 
-def _start(queue: "SimpleQueue[tuple[int, int] | None]") -> None:
+def _start(queue: "SimpleQueue[News]") -> None:
     global _queue  # noqa: PLW0603 - the pool's initializer has no other way to hand something over
     _queue = queue
     _alone()
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
-def _alone() -> None:
-    import torch  # noqa: PLC0415 - not where the command line is only asked for help
+def _work(number: int, job: Job) -> None:
+    job(lambda done: _queue.put((number, done)))
 
-    torch.set_num_threads(1)  # sums in one order, so that a seed means the same on every machine
+
+def _alone() -> None:
+    """One thread: sums in one order, so that a seed means the same everywhere, and no two processes in a queue."""
+    import torch  # noqa: PLC0415 - not where the command line is only asked for help
+    from threadpoolctl import threadpool_limits  # noqa: PLC0415
+
+    torch.set_num_threads(1)
+    threadpool_limits(1)
 
 
 def _end_with_parent() -> None:
@@ -72,12 +98,3 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
-
-
-def _work(number: int, job: Job) -> None:
-    job(lambda done: _queue.put((number, done)))
-
-
-def _listen(queue: "SimpleQueue[tuple[int, int] | None]", told: Callable[[int, int], None]) -> None:
-    while (news := queue.get()) is not None:
-        told(*news)

@@ -13,7 +13,7 @@ from scenarios.experiments.cells import cells
 from scenarios.experiments.collect import collect
 from scenarios.experiments.folder import ExperimentFolder
 from scenarios.experiments.ground import declared
-from scenarios.experiments.jobs import Tell, processes, run_jobs
+from scenarios.experiments.jobs import Run, Tell, crew, processors
 from scenarios.experiments.report import Report, build_report, write_report
 from scenarios.experiments.report.record import Cell
 from scenarios.experiments.spec import ExperimentSpec
@@ -41,11 +41,11 @@ def run_experiment(
     began = time.monotonic()
     admit(spec, out)
     folder = ExperimentFolder.open(out, spec)
-    several = 1 if engine == "ray" else workers or processes()
     with console.progress("reading and encoding the platforms' catalogues"):
         ground = folder.ground()
-    _train(folder, cells(spec), engine, several)
-    _measure(folder, cells(spec), several)
+    with crew(1 if engine == "ray" else workers or processors()) as run:
+        _train(folder, cells(spec), engine, run)
+        _measure(folder, cells(spec), run)
     with console.progress("writing the report"):
         record = collect(ground, folder, cells(spec), minutes=(time.monotonic() - began) / 60)
         report = build_report(record)
@@ -53,17 +53,17 @@ def run_experiment(
     return Outcome(report, page)
 
 
-def _train(folder: ExperimentFolder, asked: Sequence[Cell], engine: Engine, workers: int) -> None:
+def _train(folder: ExperimentFolder, asked: Sequence[Cell], engine: Engine, run: Run) -> None:
     jobs = [partial(train_job, folder.path, cell, engine) for cell in asked]
     with console.progress(f"training {len(jobs) - 1} systems") as update:
-        run_jobs(jobs, _counted(update, [folder.spec().rounds] * len(jobs)), workers)
+        run(jobs, _counted(update, [folder.spec().rounds] * len(jobs)))
 
 
-def _measure(folder: ExperimentFolder, asked: Sequence[Cell], workers: int) -> None:
+def _measure(folder: ExperimentFolder, asked: Sequence[Cell], run: Run) -> None:
     platforms = list(declared(folder.spec()))
     jobs = [partial(measure_job, folder.path, platform, asked) for platform in platforms]
     with console.progress(f"measuring {len(asked)} cells at {len(platforms)} platforms") as update:
-        run_jobs(jobs, _counted(update, [len(asked)] * len(jobs)), workers)
+        run(jobs, _counted(update, [len(asked)] * len(jobs)))
 
 
 def _counted(update: console.Update, sizes: Sequence[int]) -> Callable[[int, int], None]:
