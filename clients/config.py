@@ -8,9 +8,10 @@ from typing import Annotated
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
 
+from clients import policy
 from common.charter import Charter, CharterInvalid, Name, SignedCharter
 from common.config import load_toml
-from common.errors import EnvironmentProblem, PrivacyRefused
+from common.errors import ConfigError, EnvironmentProblem, PrivacyRefused, Problem
 from common.files import write_atomically
 from common.privacy.ledger import Ceiling, Ledger
 
@@ -49,12 +50,19 @@ class SiteFolder:
 
     @classmethod
     def create(cls, path: Path, config: SiteConfig) -> "SiteFolder":
-        """Make the folder with a new long-term key; one that has a key is left as it is."""
+        """Make the folder with a new long-term key; a site that is there keeps its key and its ceiling.
+
+        Raises:
+            ConfigError: when a site with other settings is there.
+        """
         folder = cls(path)
         if not folder._key.exists():
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            write_atomically(path / "site.toml", _as_toml(config).encode())
+            write_atomically(folder._settings, _as_toml(config).encode())
             write_atomically(folder._key, os.urandom(32))  # any 32 bytes are an Ed25519 key (RFC 8032, 5.1.5)
+        elif folder.config().model_copy(update={"ceiling": config.ceiling}) != config:
+            hint = "use another folder, or the settings it was made with"
+            raise ConfigError((Problem(str(folder._settings), "a site with other settings is here", hint),))
         return folder
 
     def hash_users(self) -> None:
@@ -72,7 +80,7 @@ class SiteFolder:
         Raises:
             ConfigError: naming every line that is wrong.
         """
-        return load_toml(self.path / "site.toml", SiteConfig)
+        return load_toml(self._settings, SiteConfig)
 
     def identity(self) -> Ed25519PrivateKey:
         """The long-term signing key.
@@ -92,12 +100,14 @@ class SiteFolder:
             ) from error
 
     def pin(self, charter: SignedCharter) -> "Engagement":
-        """Accept a charter for good, once every signature on it holds.
+        """Accept a charter for good, once every signature on it holds and the policy accepts it.
 
         Raises:
             CharterInvalid: when a signature is missing or wrong.
+            PrivacyRefused: when the platform's own plan does not keep what it claims.
         """
-        engagement = self.engagement(charter.verified())
+        policy.accept(charter.verified(), self.config().platform)
+        engagement = self.engagement(charter.charter)
         engagement.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         charter.save(engagement.charter_path)
         return engagement
@@ -131,6 +141,15 @@ class SiteFolder:
     def has_ledger(self) -> bool:
         """Whether anything was ever planned here."""
         return self._ledger.exists()
+
+    @property
+    def witnesses_path(self) -> Path:
+        """What this site has seen of its peers' ledgers."""
+        return self.path / "witnesses.json"
+
+    @property
+    def _settings(self) -> Path:
+        return self.path / "site.toml"
 
     @property
     def _key(self) -> Path:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import AggregationAborted
-from common.files import write_atomically
+from common.files import locked, write_atomically
 from common.secagg.memory import Memory
 
 
@@ -26,9 +26,9 @@ class MemoryFile:
             MemoryUnavailable: when it cannot be read or written.
             AggregationAborted: whatever reason ``change`` has to refuse; the file then stays as it was.
         """
-        changed = change(self._load())
         try:
-            write_atomically(self.path, changed.to_json().encode())
+            with locked(self.path):
+                write_atomically(self.path, change(self._load()).to_json().encode())
         except OSError as error:
             raise MemoryUnavailable("cannot write", where=str(self.path), why=type(error).__name__) from error
 

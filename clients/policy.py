@@ -18,13 +18,24 @@ class OutsideCharter(PrivacyRefused):
     """A round, a run or a cohort that the charter does not provide for."""
 
 
+def accept(charter: Charter, platform: str) -> None:
+    """Let the site pin a charter.
+
+    Guarantee: the platform's own plan spends no more than the ε it claims.
+    Refuses: a plan whose noise does not keep its claim (PlanUnsound); a platform that is not on the roster.
+    """
+    plan = charter.member(platform).privacy
+    if plan is not None:
+        plan.forecast()
+
+
 def admit(charter: Charter, platform: str, ledger: Ledger | None, request: AdvertiseRequest) -> None:
     """Let a round begin.
 
     Guarantee: when this returns, all rounds that are left of the charter's plan fit under the platform's
     ceiling together with everything ever charged.
     Refuses: privacy off at a site with a ceiling; a private charter without one; a round beyond the charter's
-    last or of another run; a cohort that is not the charter's; a plan that would pass the ceiling.
+    last or of another run; a cohort beyond the roster; a plan that would pass the ceiling.
 
     Raises:
         PrivacyRefused: one subclass for each reason.

@@ -5,7 +5,7 @@ What must never happen twice is written to disk before the answer that makes it 
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -44,18 +44,22 @@ class WrongModel(AggregationAborted):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """Everything a platform brings to a round. ``ledger`` is absent in runs with privacy off."""
+    """Everything a platform brings to a round.
+
+    ``ledger`` is absent in runs with privacy off. ``memory`` belongs to the charter, ``witnesses`` to the site.
+    """
 
     platform: str
     identity: Ed25519PrivateKey
     charter: Charter
     ledger: Ledger | None
     memory: MemoryFile
+    witnesses: MemoryFile
     train: Train
 
 
 class Round:
-    """One attempt at one round; each answer moves it to the next phase, and there is no way back."""
+    """One attempt at one round; each question is answered once, and a refused one ends the attempt."""
 
     def __init__(self, member: Member, request: AdvertiseRequest, model: Floats) -> None:
         self._member, self._request, self._model = member, request, _checked(model, member.charter)
@@ -74,33 +78,38 @@ class Round:
 
     def share(self, request: ShareRequest) -> SealedShares:
         """Phase 2: check every signature and every ledger's witness, then share the secrets."""
-        state = self._expect(Advertised)
+        state = self._take(Advertised)
         adverts = [Advert.decode(advert) for advert in request.adverts]
-        self._state, sealed = state.share(adverts)
-        self._member.memory.update(lambda memory: memory.witness(adverts))
+        shared, sealed = state.share(adverts)
+        self._witness(adverts)
+        self._state = shared
         return sealed
 
     def upload(self, request: UploadRequest) -> MaskedVector:
-        """Phase 3: charge the ledger, train, clip, quantise, mask."""
-        state = self._expect(Shared)
+        """Phase 3: open what the others sealed, charge the ledger, train, clip, quantise, mask."""
+        opened = self._take(Shared).open(request.sealed)
         self._charge()
         delta = self._member.train(self._model, self._request.round)
-        self._state, vector = state.mask(request.sealed, self._quantise(delta))
+        self._state, vector = opened.mask(self._quantise(delta))
         return vector
 
     def sign(self, request: SignRequest) -> SurvivorSignature:
         """Phase 4: sign the one list of survivors this site will ever unmask."""
-        state = self._expect(Masked)
+        state = self._take(Masked)
         self._state, signature = state.sign(request.survivors)
         return signature
 
     def unmask(self, request: UnmaskRequest) -> ReleasedShares:
         """Phase 5: with a quorum on that list, release one kind of share for each platform, once."""
-        state = self._expect(Signed)
-        self._state = None
-        released = state.release(request.signatures)
+        state = self._take(Signed)
         self._member.memory.update(lambda memory: memory.released(self._spec))
-        return released
+        return state.release(request.signatures)
+
+    def _witness(self, adverts: list[Advert]) -> None:
+        """Peers are known by their keys: a ledger spans charters, and so does what others saw of it."""
+        roster = self._member.charter.terms().roster
+        seen = [replace(advert, platform=roster[advert.platform].hex()) for advert in adverts]
+        self._member.witnesses.update(lambda memory: memory.witness(seen))
 
     def _charge(self) -> None:
         plan, request = self._member.charter.member(self._member.platform).privacy, self._request
@@ -119,10 +128,12 @@ class Round:
         )
         return charter.terms().ring.quantise(clipped, charter.member(platform).weight, rounding)
 
-    def _expect(self, phase: type[State]) -> State:
-        if not isinstance(self._state, phase):
+    def _take(self, phase: type[State]) -> State:
+        """The state, which is gone from here: whatever fails after this, the phase is not entered again."""
+        state, self._state = self._state, None
+        if not isinstance(state, phase):
             raise OutOfTurn(f"this round is not in the phase {phase.__name__.lower()}")
-        return self._state
+        return state
 
 
 def _checked(model: Floats, charter: Charter) -> Floats:

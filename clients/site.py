@@ -22,6 +22,8 @@ from common.data.sequences import Sequences
 from common.deltas import AdapterDelta, Floats
 from common.errors import HanseError
 from common.frame import Frame, encode
+from common.model.layout import ParamLayout
+from common.model.sequence import build_model
 from common.model.statistics import Basis
 from common.randomness import KeyedRandomness, OsRandomness
 from common.replies import answer, refuse
@@ -106,6 +108,9 @@ class Site:
         basis = Basis.load(self._engagement.basis_path)
         if basis.digest != charter.model.basis or data.encoder != charter.model.encoder:
             raise CharterInvalid("the encoder or the feature basis is not the one in the charter")
+        layout = ParamLayout.of(build_model(charter.model.size, charter.model.features))
+        if layout.digest != charter.model.layout:
+            raise CharterInvalid("this version's model is not the one in the charter")
         return data.features(basis), data.platform.split.train
 
     def _say(self, request: Frame, error: Exception) -> None:
@@ -121,5 +126,5 @@ def _member(
     config = folder.config()
     ledger = folder.ledger() if config.ceiling else None
     charter: Charter = engagement.charter()
-    memory = MemoryFile(engagement.memory_path)
-    return Member(config.platform, folder.identity(), charter, ledger, memory, trainer)
+    memory, witnesses = MemoryFile(engagement.memory_path), MemoryFile(folder.witnesses_path)
+    return Member(config.platform, folder.identity(), charter, ledger, memory, witnesses, trainer)

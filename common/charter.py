@@ -102,9 +102,15 @@ class Charter(_Frozen):
             raise ValueError(f"{len(names)} platforms: a sum of fewer than {least} would expose its members")
         if any((member.privacy is not None) != private for member in self.members):
             raise ValueError(f"with privacy {self.privacy!r} all members have a plan, or none")
+        if any(not self._covered(member) for member in self.members):
+            raise ValueError("a plan pays for fewer rounds, or other steps, than the charter holds")
         if private == (self.seed is not None):
             raise ValueError("a seed makes noise removable: it belongs to runs with privacy off")
         return self
+
+    def _covered(self, member: Member) -> bool:
+        plan = member.privacy
+        return plan is None or (plan.rounds >= self.rounds and plan.local_steps == member.training.steps)
 
     def digest(self) -> bytes:
         """SHA-256 of the canonical JSON: what is signed and pinned."""

@@ -1,7 +1,10 @@
-"""Files that are either wholly there or not there at all."""
+"""Files that are wholly there or not at all, and that one process has to itself."""
 
+import fcntl
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -24,6 +27,19 @@ def write_atomically(path: Path, content: bytes, *, mode: int = 0o600) -> None:
         Path(name).unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+@contextmanager
+def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold ``path`` alone among all processes, by a lock on ``.<name>.lock`` beside it; it ends with the process.
+
+    Raises:
+        BlockingIOError: when another process holds it and ``wait`` is false.
+        OSError: when the lock file cannot be made.
+    """
+    with path.with_name(f".{path.name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
 
 
 def _sync_folder(folder: Path) -> None:

@@ -68,7 +68,7 @@ def decode(read: Callable[[int], bytes]) -> Frame:
         header = json.loads(read(length))
         kind, body = str(header["kind"]), int(header["body"])
         shapes = [(_KINDS[dtype], int(count)) for dtype, count in header["arrays"]]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise MalformedFrame("an unreadable header") from error
     total = body + _ITEM * sum(count for _, count in shapes)
     if min([body, *(count for _, count in shapes)]) < 0 or total > MAX_BODY:

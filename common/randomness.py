@@ -12,7 +12,8 @@ import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from numpy.typing import NDArray
 
-_DOUBLE_BITS: Final = 53
+# One bit less than a double holds, so that the half added below is exact and 1 is never reached.
+_BITS: Final = 52
 
 
 class Randomness:
@@ -26,9 +27,9 @@ class Randomness:
         return self._stream.update(bytes(count))
 
     def uniform(self, count: int) -> NDArray[np.float64]:
-        """``count`` uniforms in the open interval (0, 1), 53 random bits each."""
-        words = np.frombuffer(self.octets(8 * count), np.uint64) >> np.uint64(64 - _DOUBLE_BITS)
-        return (words.astype(np.float64) + 0.5) * 2.0**-_DOUBLE_BITS
+        """``count`` uniforms in the open interval (0, 1), 52 random bits each."""
+        words = np.frombuffer(self.octets(8 * count), np.uint64) >> np.uint64(64 - _BITS)
+        return (words.astype(np.float64) + 0.5) * 2.0**-_BITS
 
     def normal(self, count: int) -> NDArray[np.float64]:
         """``count`` standard normals (Box and Muller, 1958)."""
@@ -38,7 +39,7 @@ class Randomness:
         return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])[:count]
 
     def integers(self, high: int, count: int) -> NDArray[np.int64]:
-        """``count`` integers in [0, high); the bias is below high · 2⁻⁵³."""
+        """``count`` integers in [0, high); the bias is below high · 2⁻⁵²."""
         return (self.uniform(count) * high).astype(np.int64)
 
 

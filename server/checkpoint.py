@@ -42,6 +42,7 @@ class Checkpoint:
 
         A site never answers twice for the same model bytes. When a crash voids a round after the sites released
         their shares, the next attempt therefore starts from the nearest float32 neighbour of one coordinate.
+        What protects the platforms' users is that this attempt draws fresh noise and is charged again.
         """
         parameters = self.state.parameters.copy()
         parameters[0] = np.nextafter(parameters[0], np.float32(np.inf))
@@ -56,12 +57,16 @@ class RunFolder:
 
     @classmethod
     def create(cls, path: Path, charter: SignedCharter, initial: Floats) -> "RunFolder":
-        """A new run from ``initial`` parameters, float32, shape (d,)."""
+        """A new run from ``initial`` parameters, float32, shape (d,). It exists once its charter does."""
         path.mkdir(parents=True, exist_ok=True)
         folder = cls(path)
-        charter.save(folder.path / "charter.json")
         folder.save(Checkpoint(0, start(initial), ()))
+        charter.save(folder._charter)
         return folder
+
+    def exists(self) -> bool:
+        """Whether the run was begun: its charter is written last."""
+        return self._charter.exists()
 
     def charter(self) -> Charter:
         """The charter, its signatures checked.
@@ -69,7 +74,11 @@ class RunFolder:
         Raises:
             CharterInvalid: when a signature is missing or wrong.
         """
-        return SignedCharter.load(self.path / "charter.json").verified()
+        return self.signed().verified()
+
+    def signed(self) -> SignedCharter:
+        """The charter as it was signed, not yet checked."""
+        return SignedCharter.load(self._charter)
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Replace the checkpoint; on disk before this returns."""
@@ -101,6 +110,10 @@ class RunFolder:
         attempt = int(path.read_text()) + 1 if path.exists() else 1
         write_atomically(path, str(attempt).encode())
         return attempt
+
+    @property
+    def _charter(self) -> Path:
+        return self.path / "charter.json"
 
     @property
     def _checkpoint(self) -> Path:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from common.errors import AggregationAborted
 from common.frame import Frame
-from common.replies import REFUSED, Refusal, body_of, refusal
+from common.replies import REFUSED, Refusal, refusal
 from common.requests import AdvertiseRequest
 from common.secagg.messages import Advert
 from server.channel import Meter
@@ -24,23 +24,39 @@ class Cohort:
     """Asks the platforms of one round, and keeps account of those that no longer answer.
 
     Which platform is at which address is learned from the signed adverts of this round and from nothing else.
+    ``refusals`` to open the round are kept by address, since nobody has signed them.
     """
 
     meter: Meter
     address: dict[str, int] = field(default_factory=dict)
     dropped: dict[str, str] = field(default_factory=dict)
-    refusals: set[Refusal] = field(default_factory=set)
+    refusals: dict[int, Refusal] = field(default_factory=dict)
 
-    def open(self, frame: Frame) -> list[Advert]:
-        """Ask everyone within reach; the first advert that names a platform gives its address."""
+    def open(self, frame: Frame, fault: Callable[[Advert], str]) -> list[Advert]:
+        """Ask everyone within reach; the first advert without a ``fault`` gives its platform's address."""
         requests = dict.fromkeys(self.meter.channel.addresses(), frame)
         adverts = []
         for address, answer in self.meter.ask(frame.kind, requests).items():
-            advert = self._read(f"address {address}", answer, frame.kind, body_of(Advert.decode))
-            if advert is not None and advert.platform not in self.address:
-                self.address[advert.platform] = address
-                adverts.append(advert)
+            advert = self._advert(address, answer)
+            if advert is None or advert.platform in self.address:
+                continue
+            if why := fault(advert):
+                log.warning("address %d does not speak for %s: %s", address, advert.platform, why)
+                continue
+            self.address[advert.platform] = address
+            adverts.append(advert)
         return adverts
+
+    def _advert(self, address: int, frame: Frame) -> Advert | None:
+        if frame.kind == REFUSED:
+            self.refusals[address] = refusal(frame)
+            log.warning("address %d refuses to advertise: %s", address, refusal(frame))
+            return None
+        try:
+            return Advert.decode(frame.body)
+        except AggregationAborted as error:
+            log.warning("address %d answers with something else: %s", address, error)
+            return None
 
     def ask(self, frames: Mapping[str, Frame], read: Reader[Answer]) -> dict[str, Answer]:
         """Ask the named platforms and return what those who are still there answer."""
@@ -72,10 +88,8 @@ class Cohort:
 
     def _read(self, who: str, frame: Frame, phase: str, read: Reader[Answer]) -> Answer | None:
         if frame.kind == REFUSED:
-            reason = refusal(frame)
-            self.refusals.add(reason)
-            self.dropped[who] = f"{phase}: {reason}"
-            log.warning("%s refuses to %s: %s", who, phase, reason)
+            self.dropped[who] = f"{phase}: {refusal(frame)}"
+            log.warning("%s refuses to %s: %s", who, phase, refusal(frame))
             return None
         try:
             return read(frame)

@@ -13,6 +13,7 @@ from common.replies import body_of, masked_vector
 from common.requests import AdvertiseRequest, ShareRequest, SignRequest, UnmaskRequest, UploadRequest
 from common.secagg.errors import BaseModelReleased
 from common.secagg.messages import ReleasedShares, SealedShares, SurvivorSignature
+from common.secagg.rules import advert_fault
 from common.secagg.server import collect_adverts
 from server import optimizer
 from server.channel import Channel, Meter
@@ -40,16 +41,21 @@ def conduct(channel: Channel, folder: RunFolder, watch: Watch, service: Service 
         PrivacyRefused: when sites refuse because their ceilings would be passed.
     """
     charter, checkpoint = folder.charter(), folder.latest()
-    patience = (service or Service()).timeout
+    patience, retired = (service or Service()).timeout, False
     while checkpoint.round < charter.rounds:
         cohort = Cohort(Meter(channel, patience))
         try:
             delta, outcome = hold_round(cohort, charter, checkpoint, folder)
         except AggregationAborted as reason:
-            checkpoint = _after_void_round(cohort, checkpoint, reason)
+            _refuse_with(cohort, charter, reason)
+            if retired or not _model_is_used(cohort, charter):
+                raise
+            log.warning("a void round used up its base model; the next attempt starts just beside it")
+            checkpoint, retired = checkpoint.retired(), True
+            folder.save(checkpoint)
             continue
         state = optimizer.apply(charter.server, checkpoint.state, delta.mean, outcome.number)
-        checkpoint = checkpoint.advanced(state, outcome)
+        checkpoint, retired = checkpoint.advanced(state, outcome), False
         folder.save(checkpoint)
         watch(outcome)
     return checkpoint
@@ -73,7 +79,8 @@ def hold_round(
     )
     spec = opening.spec(hashlib.sha256(model.tobytes()).digest())
 
-    adverts = cohort.open(opening.frame(model))
+    digest = spec.digest(terms)
+    adverts = cohort.open(opening.frame(model), lambda advert: advert_fault(advert, terms, digest))
     book = collect_adverts(terms, spec, adverts)
 
     share = ShareRequest(adverts=tuple(advert.encode() for advert in book.adverts))
@@ -99,17 +106,18 @@ def hold_round(
     return delta, cohort.outcome(opening, tuple(total.survivors))
 
 
-def _after_void_round(cohort: Cohort, checkpoint: Checkpoint, reason: AggregationAborted) -> Checkpoint:
-    """The checkpoint to go on from, or the reason why the run stops here."""
-    if refused := [str(known) for known in cohort.refusals if known.code == PrivacyRefused.exit_code]:
+def _refuse_with(cohort: Cohort, charter: Charter, void: AggregationAborted) -> None:
+    """Raise what the sites refuse for, where more of them say so than may lie."""
+    words = [told.reason for told in cohort.refusals.values() if told.code == PrivacyRefused.exit_code]
+    if len(words) > charter.colluders:
         raise PrivacyRefused(
             "the sites refuse this round",
-            why=", ".join(sorted(refused)),
+            why=", ".join(sorted(set(words))),
             hint="finished rounds are kept; what each site allows is in its own log",
-        ) from reason
-    if BaseModelReleased.__name__ in map(str, cohort.refusals):
-        log.warning(
-            "a void round used up its base model; the next attempt starts one rounding step beside it"
-        )
-        return checkpoint.retired()
-    raise reason
+        ) from void
+
+
+def _model_is_used(cohort: Cohort, charter: Charter) -> bool:
+    """Whether more sites than may lie have released shares over this very model."""
+    told = [refusal.reason for refusal in cohort.refusals.values()]
+    return told.count(BaseModelReleased.__name__) > charter.colluders

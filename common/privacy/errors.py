@@ -4,7 +4,7 @@ PrivacyRefused (exit 3)
 ├── PlanUnsound           a mechanism or a plan that carries no guarantee
 ├── AccountantsDisagree   two accountants contradict each other
 ├── CeilingExceeded       the platform's ceiling would be passed
-├── ChargeConflict        one key, two different mechanisms
+├── AlreadyCharged        one charge pays for one release
 ├── LedgerUnavailable     a charge could not be made durable
 └── LedgerCorrupt         the ledger's rows are not what was charged
 """
@@ -24,8 +24,8 @@ class CeilingExceeded(PrivacyRefused):
     """What was released plus what is asked would pass the platform's ceiling."""
 
 
-class ChargeConflict(PrivacyRefused):
-    """The same run, round, attempt and release was charged before with another mechanism."""
+class AlreadyCharged(PrivacyRefused):
+    """The same run, round, attempt and release was charged before: one charge pays for one release."""
 
 
 class LedgerUnavailable(PrivacyRefused):

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from common.privacy.accountant import Epsilon, Mechanism, epsilon_of, upper_bound
-from common.privacy.errors import CeilingExceeded, ChargeConflict, LedgerCorrupt, PlanUnsound
+from common.privacy.errors import AlreadyCharged, CeilingExceeded, LedgerCorrupt, PlanUnsound
 from common.privacy.ledger_file import connect, create
 
 Row = tuple[Any, ...]  # in the order of _ROWS, head excluded
@@ -100,22 +100,21 @@ class Ledger:
         self._refuse_above_ceiling([*self.history(), *plan_left])
 
     def charge(self, entry: Charge) -> None:
-        """Record a release, durably, before it is made. Repeating a charge records nothing new.
+        """Record a release, durably, before it is made.
 
         Guarantee: when it returns, the release is on the disk and within the ceiling, checked under an
-        exclusive lock. A repeated charge pays once: the caller must see to it that it is also released at
-        most once.
-        Refuses: :class:`CeilingExceeded`; the same name with another mechanism (:class:`ChargeConflict`);
+        exclusive lock; and it has never returned before for this name, in any process, so that one charge
+        pays for one release.
+        Refuses: :class:`CeilingExceeded`; a name that was charged (:class:`AlreadyCharged`);
         :class:`LedgerUnavailable`; :class:`LedgerCorrupt`.
         """
         with connect(self.path) as connection:
             connection.execute("BEGIN IMMEDIATE")
             entries, head = self._read(connection)
-            known = next((made.charge for made in entries if made.charge.key == entry.key), None)
-            if known == entry:
-                return
-            if known is not None:
-                raise ChargeConflict("this release was charged with another mechanism", where=str(self.path))
+            if any(made.charge.key == entry.key for made in entries):
+                raise AlreadyCharged(
+                    f"round {entry.round}, attempt {entry.attempt} was charged before", where=str(self.path)
+                )
             self._refuse_above_ceiling([*(made.charge.mechanism for made in entries), entry.mechanism])
             row = _row(len(entries) + 1, int(time.time()), entry)
             connection.execute(_APPEND, (*row, _next_head(head, row)))

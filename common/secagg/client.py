@@ -111,13 +111,14 @@ class Shared:
     h1: bytes
     _secrets: Once[tuple[Secrets, Shares]]
 
-    def mask(self, sealed: Mapping[str, bytes], delta: QuantizedDelta) -> tuple["Masked", MaskedVector]:
-        """Phase 3. ``sealed``: sender → envelope for this platform; the senders and this platform are U2.
+    def open(self, sealed: Mapping[str, bytes]) -> "Opened":
+        """Phase 3, before anything is spent on an update. ``sealed``: sender → envelope for this platform.
 
-        Guarantee: the vector is uniform to anyone who lacks this platform's seed or one of its pair keys.
+        The senders and this platform are U2.
+
+        Guarantee: whatever another platform can spoil about this phase has been refused once it returns.
         Refuses: an envelope from outside U1 (UnknownPlatform), fewer than max(t, n_min) (TooFewPlatforms), an
-            envelope that does not open (BadShares), a vector that could wrap around the ring (WrongShape,
-            NoHeadroom, OutOfBound).
+            envelope that does not open (BadShares).
         """
         own, kept = self._secrets.take("mask")
         sharers = sorted({*sealed, self.seat.me})
@@ -125,12 +126,8 @@ class Shared:
             raise UnknownPlatform("mask", strangers[0], why="sent shares without an advert")
         require_enough("mask", sharers, self.seat.terms, self.seat.spec)
         held = {dealer: self._open(dealer, envelope, own) for dealer, envelope in sealed.items()}
-        self.seat.terms.ring.check_share(delta, self.seat.terms.dimension, self.seat.spec.size)
-        masked = self._masked(delta, own, sharers)
-        h2 = sharers_hash(self.h1, sharers)
-        signature = sign(self.seat.identity, "masked", h2, lanes_hash(masked.lanes))
-        state = Masked(self.seat, h2, tuple(sharers), Once({**held, self.seat.me: kept}))
-        return state, MaskedVector(masked, signature)
+        shares = {**held, self.seat.me: kept}
+        return Opened(self.seat, self.peers, self.h1, tuple(sharers), Once((own, shares)))
 
     def _open(self, dealer: str, envelope: bytes, own: Secrets) -> Shares:
         route = Route(self.h1, dealer, self.seat.me)
@@ -140,11 +137,35 @@ class Shared:
             raise BadShares("mask", dealer, why="forged, misdirected, or made for other adverts")
         return shares
 
-    def _masked(self, delta: QuantizedDelta, own: Secrets, sharers: Collection[str]) -> MaskedDelta:
+
+@dataclass(frozen=True)
+class Opened:
+    """In phase 3: holds a share of every sharer's secrets, and waits for this platform's own update."""
+
+    seat: Seat
+    peers: Mapping[str, Advert]
+    h1: bytes
+    sharers: tuple[str, ...]
+    _secrets: Once[tuple[Secrets, dict[str, Shares]]]
+
+    def mask(self, delta: QuantizedDelta) -> tuple["Masked", MaskedVector]:
+        """Phase 3, the answer.
+
+        Guarantee: the vector is uniform to anyone who lacks this platform's seed or one of its pair keys.
+        Refuses: a vector that could wrap around the ring (WrongShape, NoHeadroom, OutOfBound).
+        """
+        own, held = self._secrets.take("mask")
+        self.seat.terms.ring.check_share(delta, self.seat.terms.dimension, self.seat.spec.size)
+        masked = self._masked(delta, own)
+        h2 = sharers_hash(self.h1, self.sharers)
+        signature = sign(self.seat.identity, "masked", h2, lanes_hash(masked.lanes))
+        return Masked(self.seat, h2, self.sharers, Once(held)), MaskedVector(masked, signature)
+
+    def _masked(self, delta: QuantizedDelta, own: Secrets) -> MaskedDelta:
         """Q(w·x) + PRG(own) + Σ PRG(pair with a later name) − Σ PRG(pair with an earlier one)."""
         me = self.seat.me
         plus, minus = [self_key(own.seed, self.h1, me)], list[bytes]()
-        for peer in sharers:
+        for peer in self.sharers:
             if peer != me:
                 key = pair_key(own.mask, self.peers[peer].mask_key, self.h1, (me, peer))
                 (plus if me < peer else minus).append(key)

@@ -16,14 +16,14 @@ RING_CLIP = 1.0
 
 
 def member_plan(spec: ExperimentSpec, scenario: ScenarioSpec, epsilon: float) -> PrivacyPlan:
-    """What one platform may spend in a cell of ``epsilon``; public constants only."""
+    """What one platform may spend in a cell of ``epsilon``, spare rounds included; public constants only."""
     training = scenario.training
     return draft_plan(
         epsilon,
         spec.privacy.delta,
         training.bucket,
         training.expected_batch,
-        spec.rounds,
+        spec.rounds + spec.privacy.spare,
         training.steps,
         spec.privacy.clip,
     )

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from clients.config import CeilingConfig, SiteConfig, SiteFolder
 from clients.site import Site
-from common.charter import SignedCharter
 from scenarios.experiments.channel import InProcessChannel
 from scenarios.experiments.drafting import draft, sign
 from scenarios.experiments.flower import conduct_under_flower
@@ -42,13 +41,12 @@ def found(ground: Ground, cell: Cell, folder: Path) -> Federation:
         name: SiteFolder.create(home / name, _site_config(spec, cell, name)) for name in ground.scenarios
     }
     run = RunFolder(folder / "server")
-    if not (run.path / "charter.json").exists():
+    if not run.exists():
         keys = {name: site.identity().public_key().public_bytes_raw() for name, site in sites.items()}
         signed = sign(draft(spec, cell, ground.scenarios, keys, ground.model), sites)
         RunFolder.create(run.path, signed, ground.initial)
-    signed = SignedCharter.load(run.path / "charter.json")
     for site in sites.values():
-        ground.basis.save(site.pin(signed).basis_path)
+        ground.basis.save(site.pin(run.signed()).basis_path)
     return Federation(run, sites)
 
 

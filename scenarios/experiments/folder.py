@@ -1,10 +1,12 @@
 """The experiment's own folder: what was asked, the ground and the cells; all it knows is in files."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import ConfigError, EnvironmentProblem, Problem
-from common.files import write_atomically
+from common.files import locked, write_atomically
 from common.model.statistics import Basis
 from scenarios.experiments.cells import slug
 from scenarios.experiments.ground import Ground, stand, survey
@@ -41,6 +43,23 @@ class ExperimentFolder:
                 "the results cannot be kept", where=str(path), why=why, hint="choose another --out"
             ) from error
         return folder
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other runs out of this folder.
+
+        Raises:
+            EnvironmentProblem: when one is at work here.
+        """
+        try:
+            with locked(self._asked, wait=False):
+                yield
+        except BlockingIOError as error:
+            raise EnvironmentProblem(
+                "another run is at work here",
+                where=str(self.path),
+                hint="wait for it, or choose another --out",
+            ) from error
 
     def spec(self) -> ExperimentSpec:
         """What was asked.

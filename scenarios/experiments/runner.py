@@ -41,15 +41,16 @@ def run_experiment(
     began = time.monotonic()
     admit(spec, out)
     folder = ExperimentFolder.open(out, spec)
-    with console.progress("reading and encoding the platforms' catalogues"):
-        ground = folder.ground()
-    with crew(1 if engine == "ray" else workers or processors()) as run:
-        _train(folder, cells(spec), engine, run)
-        _measure(folder, cells(spec), run)
-    with console.progress("writing the report"):
-        record = collect(ground, folder, cells(spec), minutes=(time.monotonic() - began) / 60)
-        report = build_report(record)
-        page = write_report(report, record, folder.path)
+    with folder.alone():
+        with console.progress("reading and encoding the platforms' catalogues"):
+            ground = folder.ground()
+        with crew(1 if engine == "ray" else workers or processors()) as run:
+            _train(folder, cells(spec), engine, run)
+            _measure(folder, cells(spec), run)
+        with console.progress("writing the report"):
+            record = collect(ground, folder, cells(spec), minutes=(time.monotonic() - began) / 60)
+            report = build_report(record)
+            page = write_report(report, record, folder.path)
     return Outcome(report, page)
 
 

@@ -28,6 +28,7 @@ class Privacy(_Table):
 
     ``ceiling`` is the most a site will ever spend (default: the ε of the cell). ``clip`` is the L2 norm one
     user's gradient is clipped to. ``repeats`` counts the runs for each ε: their noise cannot be seeded.
+    ``spare`` rounds are paid for in advance, so that a run that is stopped inside a round can go on.
     """
 
     epsilons: tuple[PositiveFloat, ...] = (8.0, 3.0, 1.0)
@@ -35,6 +36,7 @@ class Privacy(_Table):
     delta: Annotated[float, Field(gt=0, lt=1)] = 1e-5
     clip: PositiveFloat = 1.0
     repeats: Seed = 1
+    spare: Annotated[int, Field(ge=0, le=1000)] = 1
     ceiling: PositiveFloat | None = None
 
 
@@ -77,4 +79,6 @@ class ExperimentSpec(_Table):
             )
         if len(set(self.platforms)) != len(self.platforms):
             raise ValueError("a platform is named twice")
+        if self.sites is not None and self.privacy.unprotected and "federated" in self.systems:
+            raise ValueError("named sites take part in private runs alone: set privacy.unprotected = false")
         return self

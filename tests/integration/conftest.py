@@ -75,7 +75,7 @@ def federation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
         platforms=tuple(str(make_shop(tmp_path, name)) for name in SHOPS),
         rounds=3,
         model=Model(size="tiny", features=16, encoder=str(tmp_path / "encoder")),
-        privacy=Privacy(ceiling=0.5),
+        privacy=Privacy(ceiling=0.5, spare=3),
     )
     ground = stand(spec, survey(spec))
 

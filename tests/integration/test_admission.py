@@ -56,7 +56,7 @@ def experiment(folder: Path, ceiling: float, sites: str = "") -> Path:
         'systems = ["federated"]',
         sites,
         f'model = {{ size = "tiny", features = 16, encoder = "{folder / "encoder"}" }}',
-        f"privacy = {{ epsilons = [0.5], unprotected = false, ceiling = {ceiling} }}",
+        f"privacy = {{ epsilons = [0.5], unprotected = false, spare = 0, ceiling = {ceiling} }}",
     ]
     path = folder / "experiment.toml"
     path.write_text("\n".join([*lines, ""]))

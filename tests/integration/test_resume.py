@@ -67,8 +67,8 @@ def test_killed_between_rounds_the_vector_is_the_same(federation: Make, tmp_path
 
 @pytest.mark.slow
 def test_killed_at_any_instant_the_ledger_covers_every_release(federation: Make, tmp_path: Path) -> None:
-    """Killed three times at instants of no meaning, once in each of three rounds: the plan allows for no more
-    charges than its ceiling, and no finished round is without its own.
+    """Killed three times at instants of no meaning: no finished round is without its charge, none passes the
+    ceiling, and the run ends, since its plan pays for three spare rounds.
     """
     federation("run", epsilon=0.5)
     folder = tmp_path / "run"
@@ -85,6 +85,8 @@ def test_killed_at_any_instant_the_ledger_covers_every_release(federation: Make,
             charged = {entry.charge.round for entry in ledger.entries()}
             assert charged >= set(range(1, finished + 1))
             assert ledger.spent().prv <= ledger.ceiling.epsilon
+    finish(folder)
+    assert RunFolder(folder / "server").latest().round == 3
 
 
 def test_a_round_voided_after_its_release_starts_beside_its_model(federation: Make) -> None:

@@ -123,9 +123,8 @@ class Convoy:
 
         masked, vectors = {}, dict[str, MaskedVector]()
         for name in left("mask", mail.platforms):
-            masked[name], vector = shared[name].mask(
-                down("mail", name, mail.for_platform(name)), self.deltas[name]
-            )
+            opened = shared[name].open(down("mail", name, mail.for_platform(name)))
+            masked[name], vector = opened.mask(self.deltas[name])
             vectors[name] = up("vector", name, vector)
         total = mail.collect_masked(vectors)
 

@@ -173,10 +173,10 @@ def test_different_adverts_for_different_platforms(convoy):
     shared, honest_shares = states[B].share(adverts)
     others = {name: states[name].share(adverts)[1].envelopes for name in (C, D)}
     with pytest.raises(BadShares) as caught:
-        shared.mask({A: odd_shares.envelopes[B], **{n: e[B] for n, e in others.items()}}, ships.deltas[B])
+        shared.open({A: odd_shares.envelopes[B], **{n: e[B] for n, e in others.items()}})
     assert caught.value.platform == A
     with pytest.raises(BadShares):
-        odd.mask({B: honest_shares.envelopes[A], **{n: e[A] for n, e in others.items()}}, ships.deltas[A])
+        odd.open({B: honest_shares.envelopes[A], **{n: e[A] for n, e in others.items()}})
 
 
 def test_an_honest_coordinator_leaves_such_a_platform_out(convoy):
@@ -376,14 +376,14 @@ def states(ships):
     mail = {
         to: {name: m.envelopes[to] for name, (_, m) in shared.items() if name != to} for to in ships.names
     }
-    masked = {name: state.mask(mail[name], ships.deltas[name]) for name, (state, _) in shared.items()}
+    masked = {name: state.open(mail[name]).mask(ships.deltas[name]) for name, (state, _) in shared.items()}
     signed = {name: state.sign(ships.names) for name, (state, _) in masked.items()}
     signatures = {name: message.signature for name, (_, message) in signed.items()}
     for state, _ in signed.values():
         state.release(signatures)
     return [
         lambda: advertised[A].share(adverts),
-        lambda: shared[A][0].mask(mail[A], ships.deltas[A]),
+        lambda: shared[A][0].open(mail[A]),
         lambda: masked[A][0].sign(ships.names),
         lambda: signed[A][0].release(signatures),
     ]
