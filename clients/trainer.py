@@ -5,7 +5,7 @@ Nothing is kept between rounds: each starts a fresh optimiser, so a resumed run 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Final, overload
 
 import numpy as np
@@ -49,7 +49,7 @@ class Shelf:
     @classmethod
     def of(cls, features: NDArray[np.float32], sequences: Sequences, history: int) -> "Shelf":
         """From item features (items, F) and every user's events."""
-        return cls(as_tensor(features), last_windows(sequences.first_occurrences(), history))
+        return cls(as_tensor(features), _latest(sequences, history))
 
     def losses(
         self, model: SharedModel, users: NDArray[np.int64], terms: LocalTraining, draw: Randomness
@@ -59,6 +59,12 @@ class Shelf:
         negatives = torch.from_numpy(draw.integers(len(self.features), terms.negatives))
         items, values = torch.from_numpy(chosen.items), torch.from_numpy(chosen.values)
         return user_losses(model, self.features, items, values, negatives, terms)
+
+
+@lru_cache(maxsize=4)
+def _latest(sequences: Sequences, history: int) -> Windows:
+    """Windows of first occurrences; kept, since every round asks for the same."""
+    return last_windows(sequences.first_occurrences(), history)
 
 
 @overload

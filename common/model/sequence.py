@@ -18,7 +18,7 @@ from common.randomness import KeyedRandomness
 
 # Public constants: part of what the platforms agree on, never fitted to anyone's data.
 DECAY: Final = 0.9
-TEMPERATURE: Final = 12.0
+TEMPERATURE: Final = 6.0
 EPSILON: Final = 1e-4
 
 

@@ -10,7 +10,7 @@ Size = Literal["tiny", "small", "base"]
 
 
 # Positions the shared model knows: no history may be longer.
-HISTORY: Final = 50
+HISTORY: Final = 20
 
 
 class LocalTraining(BaseModel):
@@ -29,12 +29,12 @@ class LocalTraining(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     loss: Loss = "softmax"
-    optimizer: Optimizer = "adam"
-    learning_rate: PositiveFloat = 3e-3
-    steps: PositiveInt = 4
+    optimizer: Optimizer = "sgd"
+    learning_rate: PositiveFloat = 0.5
+    steps: PositiveInt = 3
     bucket: PositiveInt = 2048
     expected_batch: PositiveFloat = 256.0
-    negatives: PositiveInt = 256
+    negatives: PositiveInt = 512
     history: Annotated[int, Field(ge=2, le=HISTORY)] = HISTORY
     value_range: tuple[float, float] = (0.5, 5.0)
 

@@ -75,7 +75,7 @@ def test_nobody_drawn_with_privacy_off_changes_nothing(vector, features):
 @pytest.mark.parametrize("loss", ["softmax", "bce", "mse"])
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd", "adagrad"])
 def test_every_loss_and_optimiser_learns(loss, optimizer, vector, features, sequences):
-    rates = {"sgd": 0.05}
+    rates = {"sgd": 0.5}
     terms = TERMS.model_copy(
         update={
             "loss": loss,

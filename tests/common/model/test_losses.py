@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from common.model.losses import LOSSES, user_losses
-from common.model.sequence import build_model
+from common.model.sequence import TEMPERATURE, build_model
 from common.model.training import LocalTraining
 from common.model.windows import PADDING
 
@@ -40,7 +40,7 @@ def test_only_the_squared_error_looks_at_ratings(catalogue):
 def test_softmax_with_the_whole_catalogue_is_the_full_softmax():
     hits, misses = torch.tensor([[0.3]]), torch.tensor([[[0.1, -0.2, 0.5]]])
     sampled = LOSSES["softmax"](hits, misses, hits, 1.0)
-    full = torch.logsumexp(12.0 * torch.tensor([0.3, 0.1, -0.2, 0.5]), 0) - 12.0 * 0.3
+    full = torch.logsumexp(TEMPERATURE * torch.tensor([0.3, 0.1, -0.2, 0.5]), 0) - TEMPERATURE * 0.3
     assert sampled.item() == pytest.approx(full.item(), rel=1e-5)
 
 

@@ -4,6 +4,7 @@ import pytest
 from common.model.layout import ParamLayout, pack
 from common.model.scorer import Scorer, zero_shot_scores
 from common.model.sequence import TEMPERATURE, build_model
+from common.model.training import HISTORY
 
 
 def trained(features):
@@ -29,7 +30,9 @@ def test_scores_do_not_depend_on_who_else_is_scored(catalogue, histories):
 
 def test_only_the_latest_items_count(catalogue, histories):
     scorer = trained(catalogue.shape[1])
-    assert np.array_equal(scorer.scores(histories, catalogue), scorer.scores(histories.last(49), catalogue))
+    assert np.array_equal(
+        scorer.scores(histories, catalogue), scorer.scores(histories.last(HISTORY - 1), catalogue)
+    )
 
 
 def test_a_read_only_map_of_features_will_do(catalogue, histories):
