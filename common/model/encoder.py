@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -30,9 +31,9 @@ _FILES: Final = ("config.json", "tokenizer.json", "model.safetensors")
 Progress = Callable[[int, int], None]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Encoder:
-    """A frozen transformer.
+    """A frozen transformer; its weights are read when a text is first encoded, and not before.
 
     ``layers``: hidden states to pool, counted from 0, the embeddings. ``digest``: SHA-256 over the files of
     configuration, tokenizer and weights, and over ``layers``.
@@ -42,8 +43,7 @@ class Encoder:
     digest: str
     layers: tuple[int, ...]
     width: int
-    _model: "PreTrainedModel" = field(repr=False)
-    _tokenizer: "PreTrainedTokenizerFast" = field(repr=False)
+    folder: Path = field(repr=False)
 
     def encode(self, texts: Sequence[str], progress: Progress | None = None) -> NDArray[np.float32]:
         """Mean-pooled hidden states, float32, (n, layers, width); texts are cut at MAX_TOKENS tokens.
@@ -51,22 +51,23 @@ class Encoder:
         ``progress(done, total)`` is called after each batch. Runs on torch's threads; the last bits may
         differ between machines, so share the file of a result where they must agree.
         """
+        model, tokenizer = _loaded(self.folder, max(self.layers))
         pooled = np.empty((len(texts), len(self.layers), self.width), np.float32)
-        tokens = [e.ids for e in self._tokenizer.backend_tokenizer.encode_batch_fast(list(texts))]
+        tokens = [e.ids for e in tokenizer.backend_tokenizer.encode_batch_fast(list(texts))]
         done = 0
         for rows in _batches([len(ids) for ids in tokens]):
-            pooled[rows] = self._pool([tokens[row] for row in rows])
+            pooled[rows] = self._pool(model, [tokens[row] for row in rows])
             done += len(rows)
             if progress is not None:
                 progress(done, len(texts))
         return pooled
 
     @torch.inference_mode()
-    def _pool(self, tokens: list[list[int]]) -> NDArray[np.float32]:
+    def _pool(self, model: "PreTrainedModel", tokens: list[list[int]]) -> NDArray[np.float32]:
         longest = max(len(ids) for ids in tokens)
         ids = torch.tensor([row + [0] * (longest - len(row)) for row in tokens])  # (B, T)
         mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in tokens])
-        states = self._model(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states
+        states = model(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states
         weights = (mask / mask.sum(1, keepdim=True)).unsqueeze(1)  # (B, 1, T)
         chosen = [(weights @ states[layer]).squeeze(1) for layer in self.layers]  # each (B, width)
         return torch.stack(chosen, dim=1).numpy()
@@ -89,23 +90,36 @@ def load_encoder(name_or_path: str = DEFAULT_ENCODER, layers: tuple[int, ...] | 
     Raises:
         EnvironmentProblem: if there is no such package or folder, or files are missing or unreadable.
     """
-    from transformers import AutoModel, AutoTokenizer  # noqa: PLC0415  (seconds to import, for few callers)
-
     folder = _folder(name_or_path)
     try:
-        with _without_bars():
-            model = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+        config = json.loads((folder / "config.json").read_bytes())
+        depth, width = int(config["num_hidden_layers"]), int(config["hidden_size"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _unusable(folder, error) from error
+    chosen = layers or (depth // 2, depth)
+    return Encoder(name_or_path, _digest(folder, chosen), chosen, width, folder)
+
+
+@lru_cache(maxsize=1)
+def _loaded(folder: Path, depth: int) -> "tuple[PreTrainedModel, PreTrainedTokenizerFast]":
+    """Model and tokenizer; layers above ``depth`` are neither kept nor computed."""
+    from transformers import AutoModel, AutoTokenizer  # noqa: PLC0415  (seconds to import, for few callers)
+
+    try:
+        with _quietly():
+            model = AutoModel.from_pretrained(
+                folder, local_files_only=True, use_safetensors=True, num_hidden_layers=depth
+            )
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError) as error:
-        raise EnvironmentProblem(
-            "an encoder that cannot be loaded", where=str(folder), why=str(error)
-        ) from error
-    depth = int(model.config.num_hidden_layers)
-    chosen = layers or (depth // 2, depth)
+        raise _unusable(folder, error) from error
     tokenizer.backend_tokenizer.no_padding()
     tokenizer.backend_tokenizer.enable_truncation(MAX_TOKENS)
-    width = int(model.config.hidden_size)
-    return Encoder(name_or_path, _digest(folder, chosen), chosen, width, model.eval(), tokenizer)
+    return model.eval(), tokenizer
+
+
+def _unusable(folder: Path, error: Exception) -> EnvironmentProblem:
+    return EnvironmentProblem("an encoder that cannot be loaded", where=str(folder), why=str(error))
 
 
 def _folder(name_or_path: str) -> Path:
@@ -123,6 +137,7 @@ def _folder(name_or_path: str) -> Path:
     )
 
 
+@lru_cache(maxsize=8)
 def _digest(folder: Path, layers: tuple[int, ...]) -> str:
     digest = hashlib.sha256(json.dumps({"layers": layers, "tokens": MAX_TOKENS}).encode())
     for name in _FILES:
@@ -132,12 +147,15 @@ def _digest(folder: Path, layers: tuple[int, ...]) -> str:
 
 
 @contextmanager
-def _without_bars() -> Iterator[None]:
-    """The library draws a bar while it loads; progress is ours to show."""
+def _quietly() -> Iterator[None]:
+    """The library draws a bar while it loads, and lists the layers that were left out; neither is news here."""
     from transformers.utils import logging  # noqa: PLC0415
 
+    verbosity = logging.get_verbosity()
     logging.disable_progress_bar()
+    logging.set_verbosity_error()
     try:
         yield
     finally:
+        logging.set_verbosity(verbosity)
         logging.enable_progress_bar()
