@@ -39,5 +39,11 @@ check: $(READY)  ## Lint, types, import contracts, unused dependencies
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
 
+bench: $(READY)  ## Measure the hot paths against their references (minutes)
+	$(BIN)/pytest benchmarks --benchmark-only
+
+docs: $(READY)  ## Build the documentation into site/
+	$(BIN)/mkdocs build --strict
+
 clean:  ## Remove .venv and everything built
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
