@@ -16,6 +16,7 @@ from common.errors import HanseError
 from common.files import write_atomically
 from common.model.training import LocalTraining, Size
 from common.privacy.plan import PrivacyPlan
+from common.secagg.errors import BadTerms
 from common.secagg.ring import Ring
 from common.secagg.terms import Terms
 
@@ -106,6 +107,17 @@ class Charter(_Frozen):
             raise ValueError("a plan pays for fewer rounds, or other steps, than the charter holds")
         if private == (self.seed is not None):
             raise ValueError("a seed makes noise removable: it belongs to runs with privacy off")
+        return self
+
+    @model_validator(mode="after")
+    def _aggregable(self) -> Self:
+        try:
+            ring = self.terms().ring
+        except BadTerms as error:
+            raise ValueError(error.why) from None
+        heaviest = max(member.weight for member in self.members)
+        if heaviest * len(self.members) > ring.most_weight:
+            raise ValueError(f"a weight of {heaviest:g} leaves {self.ring_bits} bits no headroom for the sum")
         return self
 
     def _covered(self, member: Member) -> bool:
