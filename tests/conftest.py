@@ -1,6 +1,54 @@
 """Fixtures that more than one package's tests use."""
 
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from clients.config import CeilingConfig, SiteConfig, SiteFolder
+from clients.site import Site
+from common.charter import Charter, Member, ModelTerms, ServerTraining, SignedCharter
+from common.deltas import AdapterDelta, Floats
+from common.frame import Frame
+from common.model.training import LocalTraining
+from common.privacy.plan import PrivacyPlan
+from server.checkpoint import RunFolder
+
+HARBOURS = ("amber", "herring", "salt", "timber")
+PARAMETERS = 24
+PLAN = PrivacyPlan(
+    epsilon=8.0,
+    delta=1e-5,
+    noise_multiplier=2.0,
+    sample_rate=0.05,
+    denominator=8.0,
+    clip=1.0,
+    rounds=3,
+    local_steps=2,
+    bucket=160,
+)
+
+# Every field is spelt out, so that another default does not change a frozen digest.
+TRAINING = LocalTraining(
+    loss="softmax",
+    optimizer="adam",
+    learning_rate=3e-3,
+    steps=2,
+    bucket=160,
+    expected_batch=8.0,
+    negatives=256,
+    history=20,
+    value_range=(0.5, 5.0),
+)
+SERVER = ServerTraining(learning_rate=0.01, beta1=0.9, beta2=0.99, epsilon=1e-4, average=0.5)
+
+Handle = Callable[[Frame], Frame]
+Relay = Callable[[int, Frame, Handle], Frame | None]
 
 
 @pytest.fixture(scope="session")
@@ -9,3 +57,142 @@ def task() -> None:
     from flwr.supercore.task_identity import TaskIdentity
 
     TaskIdentity.task_id, TaskIdentity.run_id, TaskIdentity.node_id = 1, 1, 1
+
+
+@pytest.fixture(scope="session")
+def plan() -> PrivacyPlan:
+    """Three rounds of two steps, ε near 0.5 in all."""
+    return PLAN
+
+
+def identity_of(platform: str) -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.from_private_bytes(hashlib.sha256(platform.encode()).digest())
+
+
+@pytest.fixture(scope="session")
+def identity() -> Callable[[str], Ed25519PrivateKey]:
+    """A platform's key, the same in every run of the tests."""
+    return identity_of
+
+
+def charter_of(keys: Mapping[str, bytes], private: bool, **changes: Any) -> Charter:
+    digest = "5a" * 32
+    fields: dict[str, Any] = {
+        "name": "first-convoy",
+        "members": tuple(
+            Member(
+                platform=name,
+                public_key=key.hex(),
+                weight=1.0,
+                training=TRAINING,
+                privacy=PLAN if private else None,
+            )
+            for name, key in keys.items()
+        ),
+        "colluders": 1,
+        "ring_clip": 1.0,
+        "ring_bits": 22,
+        "rounds": 3,
+        "model": ModelTerms(
+            size="tiny", features=16, parameters=PARAMETERS, encoder=digest, basis=digest, layout=digest
+        ),
+        "server": SERVER,
+        "privacy": "local" if private else "off",
+        "seed": None if private else 7,
+    }
+    return Charter(**{**fields, **changes})
+
+
+@pytest.fixture(scope="session")
+def draft() -> Callable[..., Charter]:
+    """``draft(*platforms, private=…, **fields)``: a charter whose keys follow from the platforms' names."""
+
+    def make(*platforms: str, private: bool = False, **changes: Any) -> Charter:
+        keys = {name: identity_of(name).public_key().public_bytes_raw() for name in platforms or HARBOURS}
+        return charter_of(keys, private, **changes)
+
+    return make
+
+
+@dataclass
+class Tape:
+    """A channel to sites in this process that keeps what passes through it.
+
+    ``relay`` stands between: it may answer in a site's place, or keep silent by returning None.
+    """
+
+    sites: Sequence[Handle]
+    relay: Relay = field(default=lambda address, frame, site: site(frame))
+    passed: list[tuple[int, Frame, Frame]] = field(default_factory=list)
+
+    def addresses(self) -> Sequence[int]:
+        return range(len(self.sites))
+
+    def ask(self, requests: Mapping[int, Frame], timeout: float) -> Mapping[int, Frame]:
+        answers = {}
+        for address, frame in requests.items():
+            if (answer := self.relay(address, frame, self.sites[address])) is not None:
+                answers[address] = answer
+                self.passed.append((address, frame, answer))
+        return answers
+
+    def questions(self, address: int) -> list[Frame]:
+        """What this address was asked, in order."""
+        return [frame for asked, frame, _ in self.passed if asked == address]
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """Sites with folders, keys and one pinned charter, and the coordinator's run folder; no data at all."""
+
+    folders: Mapping[str, SiteFolder]
+    signed: SignedCharter
+    run: RunFolder
+
+    @property
+    def charter(self) -> Charter:
+        return self.signed.charter
+
+    def site(self, platform: str) -> Site:
+        """The platform's process, started anew."""
+        folder = self.folders[platform]
+        return Site(folder, folder.engagement(self.charter))
+
+    def tape(self, relay: Relay | None = None) -> Tape:
+        """A channel to all sites, each started anew; addresses are the order of the roster."""
+        sites = [self.site(name).handle for name in self.folders]
+        return Tape(sites, relay) if relay else Tape(sites)
+
+
+def update_of(platform: str) -> Floats:
+    """What training changes at a platform in these tests."""
+    return np.linspace(-0.5, 0.5, PARAMETERS, dtype=np.float32) * np.float32(len(platform) / 10)
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Fleet]:
+    """``fleet(*platforms, private=…, ceiling=…, **fields)``; training is a vector that follows from the name."""
+
+    def trained(site: Site, model: Floats, number: int) -> AdapterDelta:
+        return AdapterDelta(update_of(site._member.platform))
+
+    monkeypatch.setattr(Site, "_train", trained)
+
+    def make(*platforms: str, private: bool = False, ceiling: float = 8.0, **changes: Any) -> Fleet:
+        limit = CeilingConfig(epsilon=ceiling, delta=1e-5) if private else None
+        folders = {
+            name: SiteFolder.create(
+                tmp_path / "sites" / name, SiteConfig(platform=name, scenario=f"{name}.toml", ceiling=limit)
+            )
+            for name in platforms or HARBOURS
+        }
+        keys = {name: folder.identity().public_key().public_bytes_raw() for name, folder in folders.items()}
+        signed = SignedCharter(charter=charter_of(keys, private, **changes))
+        for name, folder in folders.items():
+            signed = signed.signed_by(name, folder.identity())
+        for folder in folders.values():
+            folder.pin(signed)
+        initial = np.linspace(-1, 1, PARAMETERS, dtype=np.float32)
+        return Fleet(folders, signed, RunFolder.create(tmp_path / "server", signed, initial))
+
+    return make
