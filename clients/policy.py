@@ -4,6 +4,7 @@ from common.charter import Charter, CharterInvalid
 from common.errors import PrivacyRefused
 from common.privacy.ledger import Ledger
 from common.requests import AdvertiseRequest
+from scenarios.platforms.spec import ScenarioSpec
 
 
 class UnprotectedRefused(PrivacyRefused):
@@ -14,8 +15,27 @@ class ProtectionWithoutCeiling(PrivacyRefused):
     """A private run at a site that never said how much it may spend."""
 
 
+class PrivateCatalogue(PrivacyRefused):
+    """A private run over a catalogue that is read from the events: one user's rows could change everyone's."""
+
+
 class OutsideCharter(PrivacyRefused):
     """A round, a run or a cohort that the charter does not provide for."""
+
+
+def require_public_catalogue(scenario: ScenarioSpec) -> None:
+    """Let a site with a ceiling learn from a scenario.
+
+    Guarantee: the catalogue, and with it negatives, features and basis, does not depend on any user's rows.
+    Refuses: a scenario whose items come from its events (PrivateCatalogue).
+    """
+    if not scenario.public_catalogue:
+        raise PrivateCatalogue(
+            "the items are read from the events",
+            where=scenario.name,
+            why="an item that one user brought in would change every other user's gradient",
+            hint="name the whole catalogue's file in source.items",
+        )
 
 
 def accept(charter: Charter, platform: str) -> None:

@@ -12,6 +12,7 @@ from typing import cast
 
 import numpy as np
 
+from clients import policy
 from clients.config import Engagement, SiteFolder
 from clients.memory import MemoryFile
 from clients.platform_data import read_platform
@@ -35,6 +36,7 @@ from common.requests import (
     UnmaskRequest,
     UploadRequest,
 )
+from scenarios.platforms.registry import load_scenario
 
 log = logging.getLogger(__name__)
 
@@ -88,9 +90,11 @@ class Site:
     def _open(self, request: Frame) -> Frame:
         match request.arrays:
             case (np.ndarray(dtype=np.float32) as model,):
-                self._answers.clear()
-                self._round = Round(self._member, AdvertiseRequest.parse(request), cast(Floats, model))
-                return answer(self._round.advertise())
+                opened = Round(self._member, AdvertiseRequest.parse(request), cast(Floats, model))
+                advert = answer(opened.advertise())
+                # Only now: a late copy of an old opening must not end the round that is under way.
+                self._round, self._answers = opened, {}
+                return advert
         raise MalformedRequest("an opening without exactly one float32 model")
 
     def _train(self, model: Floats, number: int) -> AdapterDelta:
@@ -124,6 +128,8 @@ def _member(
     folder: SiteFolder, engagement: Engagement, trainer: Callable[[Floats, int], AdapterDelta]
 ) -> Member:
     config = folder.config()
+    if config.ceiling:
+        policy.require_public_catalogue(load_scenario(config.scenario))
     ledger = folder.ledger() if config.ceiling else None
     charter: Charter = engagement.charter()
     memory, witnesses = MemoryFile(engagement.memory_path), MemoryFile(folder.witnesses_path)
