@@ -1,6 +1,7 @@
 """Fixtures that more than one package's tests use."""
 
 import hashlib
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -149,9 +150,25 @@ class Fleet:
     signed: SignedCharter
     run: RunFolder
 
+    @classmethod
+    def of(cls, folders: Mapping[str, SiteFolder], run: Path, private: bool, **changes: Any) -> "Fleet":
+        """A charter that every site signs and pins, and a run under it."""
+        keys = {name: folder.identity().public_key().public_bytes_raw() for name, folder in folders.items()}
+        signed = SignedCharter(charter=charter_of(keys, private, **changes))
+        for name, folder in folders.items():
+            signed = signed.signed_by(name, folder.identity())
+        for folder in folders.values():
+            folder.pin(signed)
+        return cls(folders, signed, RunFolder.create(run, signed, np.linspace(-1, 1, PARAMETERS, dtype="f4")))
+
     @property
     def charter(self) -> Charter:
         return self.signed.charter
+
+    def again(self, **changes: Any) -> "Fleet":
+        """The same sites under another charter."""
+        run = self.run.path.with_name(f"{self.run.path.name}-again")
+        return Fleet.of(self.folders, run, self.charter.privacy == "local", **changes)
 
     def site(self, platform: str) -> Site:
         """The platform's process, started anew."""
@@ -163,6 +180,10 @@ class Fleet:
         sites = [self.site(name).handle for name in self.folders]
         return Tape(sites, relay) if relay else Tape(sites)
 
+    def next_model(self) -> None:
+        """Let the next round start from a model that no sum was made over."""
+        self.run.save(self.run.latest().retired())
+
 
 def update_of(platform: str) -> Floats:
     """What training changes at a platform in these tests."""
@@ -171,7 +192,10 @@ def update_of(platform: str) -> Floats:
 
 @pytest.fixture
 def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Fleet]:
-    """``fleet(*platforms, private=…, ceiling=…, **fields)``; training is a vector that follows from the name."""
+    """``fleet(*platforms, private=…, ceiling=…, **fields)``, each call in a folder of its own.
+
+    Training is a vector that follows from the platform's name.
+    """
 
     def trained(site: Site, model: Floats, number: int) -> AdapterDelta:
         return AdapterDelta(update_of(site._member.platform))
@@ -180,19 +204,13 @@ def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Flee
 
     def make(*platforms: str, private: bool = False, ceiling: float = 8.0, **changes: Any) -> Fleet:
         limit = CeilingConfig(epsilon=ceiling, delta=1e-5) if private else None
+        home = Path(tempfile.mkdtemp(dir=tmp_path, prefix="fleet-"))
         folders = {
             name: SiteFolder.create(
-                tmp_path / "sites" / name, SiteConfig(platform=name, scenario=f"{name}.toml", ceiling=limit)
+                home / name, SiteConfig(platform=name, scenario=f"{name}.toml", ceiling=limit)
             )
             for name in platforms or HARBOURS
         }
-        keys = {name: folder.identity().public_key().public_bytes_raw() for name, folder in folders.items()}
-        signed = SignedCharter(charter=charter_of(keys, private, **changes))
-        for name, folder in folders.items():
-            signed = signed.signed_by(name, folder.identity())
-        for folder in folders.values():
-            folder.pin(signed)
-        initial = np.linspace(-1, 1, PARAMETERS, dtype=np.float32)
-        return Fleet(folders, signed, RunFolder.create(tmp_path / "server", signed, initial))
+        return Fleet.of(folders, home / "server", private, **changes)
 
     return make
