@@ -1,5 +1,6 @@
 """A site's private configuration, and the folder it lives in: key, ledger, pinned charters, metrics."""
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +59,7 @@ class SiteFolder:
         folder = cls(path)
         if not folder._key.exists():
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            write_atomically(folder._settings, _as_toml(config).encode())
+            write_atomically(folder._settings, as_toml(config).encode())
             write_atomically(folder._key, os.urandom(32))  # any 32 bytes are an Ed25519 key (RFC 8032, 5.1.5)
         elif folder.config().model_copy(update={"ceiling": config.ceiling}) != config:
             hint = "use another folder, or the settings it was made with"
@@ -190,9 +191,15 @@ class Engagement:
         return self.path / "basis.safetensors"
 
 
-def _as_toml(config: SiteConfig) -> str:
-    lines = [f'{name} = "{getattr(config, name)}"' for name in ("platform", "scenario", "encoder")]
+def as_toml(config: SiteConfig) -> str:
+    """The settings as the text of ``site.toml``."""
+    lines = [f"{name} = {_quoted(getattr(config, name))}" for name in ("platform", "scenario", "encoder")]
     lines += [f"{name} = {value}" for name in ("users", "items") if (value := getattr(config, name))]
     if config.ceiling:
         lines += ["", "[ceiling]", f"epsilon = {config.ceiling.epsilon}", f"delta = {config.ceiling.delta}"]
     return "\n".join([*lines, ""])
+
+
+def _quoted(text: str) -> str:
+    """A basic string of TOML: JSON's, but for one character that JSON leaves alone."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
