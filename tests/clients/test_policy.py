@@ -1,0 +1,114 @@
+"""What a platform allows: each reason to refuse, and that nothing is charged by asking."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clients.policy import OutsideCharter, ProtectionWithoutCeiling, UnprotectedRefused, accept, admit
+from common.charter import Charter, CharterInvalid
+from common.errors import PrivacyRefused
+from common.privacy.errors import CeilingExceeded, PlanUnsound
+from common.privacy.ledger import Ceiling, Charge, Ledger
+from common.privacy.plan import PrivacyPlan
+from common.requests import AdvertiseRequest
+
+Draft = Callable[..., Charter]
+
+
+def opening(charter: Charter, **changes: Any) -> AdvertiseRequest:
+    fields = {
+        "run": charter.digest().hex(),
+        "round": 1,
+        "attempt": 1,
+        "nonce": bytes(16),
+        "cohort": tuple(member.platform for member in charter.members),
+    }
+    return AdvertiseRequest(**{**fields, **changes})
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Callable[[float], Ledger]:
+    return lambda epsilon: Ledger.open(tmp_path / "ledger.sqlite", Ceiling(epsilon, 1e-5))
+
+
+def test_what_fits_is_admitted_and_nothing_is_charged(draft: Draft, ledger: Any) -> None:
+    charter, book = draft(private=True), ledger(8.0)
+    for number in (1, 2, 3):
+        admit(charter, "salt", book, opening(charter, round=number))
+    assert book.entries() == ()
+    admit(draft(), "salt", None, opening(draft()))
+
+
+def test_privacy_off_at_a_site_with_a_ceiling(draft: Draft, ledger: Any) -> None:
+    with pytest.raises(UnprotectedRefused) as caught:
+        admit(draft(), "salt", ledger(8.0), opening(draft()))
+    assert caught.value.exit_code == 3
+
+
+def test_a_private_run_at_a_site_without_a_ceiling(draft: Draft) -> None:
+    charter = draft(private=True)
+    with pytest.raises(ProtectionWithoutCeiling):
+        admit(charter, "salt", None, opening(charter))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"run": "another run"},
+        {"run": ""},
+        {"round": 0},
+        {"round": 4},
+        {"round": 2**63 - 1},
+        {"cohort": ("amber", "salt", "visby")},
+        {"cohort": ("",)},
+    ],
+    ids=str,
+)
+def test_what_the_charter_does_not_provide_for(draft: Draft, change: dict[str, Any]) -> None:
+    with pytest.raises(OutsideCharter):
+        admit(draft(), "salt", None, opening(draft(), **change))
+
+
+def test_the_run_of_an_edited_charter_is_another_run(draft: Draft) -> None:
+    with pytest.raises(OutsideCharter):
+        admit(draft(), "salt", None, opening(draft(rounds=2)))
+
+
+def test_all_rounds_that_are_left_must_fit(draft: Draft, ledger: Any, plan: PrivacyPlan) -> None:
+    """A ceiling between what one round and what three rounds spend: the last round fits, the first does not."""
+    charter, whole = draft(private=True), plan.forecast().prv
+    book = ledger(0.97 * whole)
+    admit(charter, "salt", book, opening(charter, round=3))
+    with pytest.raises(CeilingExceeded):
+        admit(charter, "salt", book, opening(charter, round=1))
+    assert book.entries() == ()
+
+
+def test_what_was_charged_by_any_run_counts(draft: Draft, ledger: Any, plan: PrivacyPlan) -> None:
+    charter, book = draft(private=True), ledger(1.2 * plan.forecast().prv)
+    admit(charter, "salt", book, opening(charter))
+    for number in range(4):
+        book.charge(Charge("another run", number, 1, "statistics", plan.per_round))
+    with pytest.raises(CeilingExceeded):
+        admit(charter, "salt", book, opening(charter))
+
+
+def test_a_platform_that_is_not_on_the_roster(draft: Draft) -> None:
+    with pytest.raises(CharterInvalid, match="visby is not on the roster"):
+        admit(draft(), "visby", None, opening(draft()))
+    with pytest.raises(CharterInvalid):
+        accept(draft(), "visby")
+
+
+def test_a_plan_must_keep_its_claim_at_this_platform(draft: Draft, plan: PrivacyPlan) -> None:
+    charter = draft(private=True)
+    accept(charter, "salt")
+    accept(draft(), "salt")
+    amber, *others = charter.members
+    claim = amber.model_copy(update={"privacy": plan.model_copy(update={"epsilon": 0.01})})
+    accept(draft(private=True, members=(claim, *others)), "salt")
+    with pytest.raises(PlanUnsound) as caught:
+        accept(draft(private=True, members=(claim, *others)), "amber")
+    assert isinstance(caught.value, PrivacyRefused)
