@@ -10,7 +10,7 @@ SYSTEMS: Final = {
     ("popularity", None): ("popularity", "plain"),
     ("ease", None): ("own rows (EASE)", "plain"),
     ("zero-exchange", None): ("zero-exchange", "strong"),
-    ("federated-ungated", 8.0): ("federated, ε = 8", "federated"),
+    ("federated-ungated", 8.0): ("federated, ε ≤ 8", "federated"),
     ("pooled", None): ("pooled, no privacy", "plain"),
 }
 MOST: Final = 0.12  # the right end of every axis
@@ -58,7 +58,7 @@ def caption(report: Mapping[str, Any]) -> str:
         entry for entry in report["privacy"] if (entry["platform"], entry["target"]) == ("joint", 8.0)
     )
     return (
-        f"95 % intervals over users, one repeat, seed 1. ε = 8 at δ = {joint['delta']:g} for one account; "
+        f"95 % intervals over users, one repeat, seed 1. ε ≤ 8 at δ = {joint['delta']:g} for one account; "
         f"joint ε = {joint['epsilon_prv']:.1f} for a person on all three shops"
     )
 
