@@ -15,7 +15,7 @@ from clients import policy
 from clients.memory import MemoryFile
 from common.charter import Charter
 from common.deltas import AdapterDelta, ClippedDelta, Floats, QuantizedDelta
-from common.errors import AggregationAborted
+from common.errors import AggregationAborted, HanseError
 from common.privacy.ledger import Charge, Ledger
 from common.randomness import KeyedRandomness, OsRandomness
 from common.requests import AdvertiseRequest, ShareRequest, SignRequest, UnmaskRequest, UploadRequest
@@ -40,6 +40,10 @@ class OutOfTurn(AggregationAborted):
 
 class WrongModel(AggregationAborted):
     """A model that is not one finite vector of the charter's length."""
+
+
+class UpdateNotFinite(HanseError):
+    """Training gave NaN or infinity. It depends on the data, so the coordinator is not told this reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +123,8 @@ class Round:
 
     def _quantise(self, delta: AdapterDelta) -> QuantizedDelta:
         charter, platform = self._member.charter, self._member.platform
+        if not np.isfinite(delta.values).all():
+            raise UpdateNotFinite("the update is not finite", where=platform)
         bound = charter.ring_clip
         clipped = ClippedDelta(np.clip(delta.values, -bound, bound), bound)
         rounding = (
