@@ -20,10 +20,12 @@ def init(
     delta: Annotated[float, typer.Option(min=0.0, max=1.0)] = 1e-5,
 ) -> None:
     """Make a site: its settings, its signing key, and the secret that hashes user identifiers."""
-    from clients.config import CeilingConfig, SiteConfig, SiteFolder
+    from clients.config import SiteConfig, SiteFolder
+    from common.config import checked
 
-    ceiling = CeilingConfig(epsilon=epsilon, delta=delta)
-    site = SiteFolder.create(folder, SiteConfig(platform=platform, scenario=scenario, ceiling=ceiling))
+    ceiling = {"epsilon": epsilon, "delta": delta}
+    config = checked({"platform": platform, "scenario": scenario, "ceiling": ceiling}, SiteConfig)
+    site = SiteFolder.create(folder, config)
     site.hash_users()
     typer.echo(site.identity().public_key().public_bytes_raw().hex())
 

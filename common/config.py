@@ -33,6 +33,21 @@ def load_toml(path: Path, model: type[Model]) -> Model:
         raise ConfigError(tuple(_problem(path, item, content, lines, model) for item in found)) from error
 
 
+def checked(content: Mapping[str, Any], model: type[Model]) -> Model:
+    """Options of a command as ``model``.
+
+    Raises:
+        ConfigError: with all problems, each as the dotted name and what is wrong.
+    """
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False, include_context=False)
+        raise ConfigError(
+            tuple(Problem(".".join(map(str, item["loc"])), item["msg"].lower()) for item in found)
+        ) from error
+
+
 def _read(path: Path) -> str:
     try:
         return path.read_text("utf-8")

@@ -1,0 +1,161 @@
+"""`hanse site`: what each command prints, where, and how it ends."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clients.config import SiteConfig, SiteFolder
+from clients.daemon import SiteSocket
+from common.cli import build, run
+from common.frame import Frame
+from common.privacy.ledger import Charge
+from common.privacy.plan import PrivacyPlan
+from common.replies import refusal
+
+Make = Callable[..., Any]
+INIT = ("--platform", "salt", "--scenario", "salt.toml", "--epsilon", "2.5")
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HANSE_QUIET", "")
+    monkeypatch.setenv("HANSE_DEBUG", "")
+    monkeypatch.chdir(tmp_path)
+
+
+def hanse(*arguments: str | Path) -> int:
+    return run(build(), [str(argument) for argument in arguments])
+
+
+def test_init_makes_a_site_and_prints_its_public_key(capsys: pytest.CaptureFixture[str]) -> None:
+    assert hanse("site", "init", "salt", *INIT) == 0
+    folder = SiteFolder(Path("salt"))
+    key = folder.identity().public_key().public_bytes_raw().hex()
+    assert capsys.readouterr().out == f"{key}\n"
+    assert folder.user_key() is not None
+    assert folder.config().ceiling is not None
+    assert folder.config().ceiling.model_dump() == {"epsilon": 2.5, "delta": 1e-5}
+    assert hanse("site", "init", "salt", *INIT) == 0
+    assert capsys.readouterr().out == f"{key}\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--platform", "Salt", "--scenario", "x", "--epsilon", "1"), "platform: error: string should match"),
+        (("--platform", "salt", "--scenario", "x", "--epsilon", "0"), "ceiling.epsilon: error: input should"),
+        (("--platform", "salt", "--scenario", "x", "--epsilon", "1", "--delta", "1"), "ceiling.delta: error"),
+        (("--platform", "salt", "--scenario", "x", "--epsilon", "much"), "error: invalid value"),
+        (("--platform", "salt", "--scenario", "x"), "error: missing option"),
+    ],
+)
+def test_impossible_options(
+    options: tuple[str, ...], told: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert hanse("site", "init", "salt", *options) == 2
+    assert capsys.readouterr().err.startswith(told)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_another_site(capsys: pytest.CaptureFixture[str]) -> None:
+    assert hanse("site", "init", "salt", *INIT) == 0
+    assert hanse("site", "init", "salt", *INIT[:1], "amber", *INIT[2:]) == 2
+    assert "a site with other settings is here" in capsys.readouterr().err
+
+
+def test_the_ledger_in_words_and_for_programs(capsys: pytest.CaptureFixture[str], plan: PrivacyPlan) -> None:
+    hanse("site", "init", "salt", *INIT)
+    book = SiteFolder(Path("salt")).ledger()
+    for number in (1, 2):
+        book.charge(Charge("run", number, 1, "training", plan.per_round))
+    capsys.readouterr()
+
+    assert hanse("site", "ledger", "salt", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told == {
+        "unit": "all records of one account on one platform",
+        "adjacency": "add/remove one user",
+        "delta": 1e-5,
+        "epsilon_prv": book.spent().prv,
+        "epsilon_rdp": book.spent().rdp,
+        "ceiling": 2.5,
+        "releases": 2,
+    }
+    assert hanse("site", "ledger", "salt") == 0
+    words = capsys.readouterr().out
+    assert f"ε = {told['epsilon_prv']:.3f} at δ = 1e-05" in words
+    assert f"{2.5 - told['epsilon_prv']:.3f} is left" in words
+    assert "2 releases" in words
+
+
+def test_a_ledger_without_charges(capsys: pytest.CaptureFixture[str]) -> None:
+    hanse("site", "init", "salt", *INIT)
+    capsys.readouterr()
+    assert hanse("site", "ledger", "salt", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["epsilon_prv"], told["releases"]) == (0.0, 0)
+
+
+def test_no_site_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert hanse("site", "ledger", "salt") == 2
+    assert "salt/site.toml: error: no such file" in capsys.readouterr().err
+
+
+def test_a_site_without_a_ceiling_has_no_ledger(capsys: pytest.CaptureFixture[str]) -> None:
+    SiteFolder.create(Path("salt"), SiteConfig(platform="salt", scenario="salt.toml"))
+    assert hanse("site", "ledger", "salt") == 3
+    assert "keeps no ledger" in capsys.readouterr().err
+
+
+def test_a_ledger_that_was_edited(capsys: pytest.CaptureFixture[str]) -> None:
+    hanse("site", "init", "salt", *INIT)
+    SiteFolder(Path("salt")).ledger()
+    (Path("salt") / "ledger.sqlite").write_bytes(b"not a database" * 100)
+    assert hanse("site", "ledger", "salt") == 3
+    assert "error:" in capsys.readouterr().err
+
+
+def test_without_a_charter_it_does_not_run(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signal, "signal", lambda number, handler: None)
+    hanse("site", "init", "salt", *INIT)
+    assert hanse("site", "run", "salt") == 2
+    assert "no charter is pinned here" in capsys.readouterr().err
+
+
+def test_with_a_key_that_others_can_read_it_does_not_run(
+    fleet: Make, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signal, "signal", lambda number, handler: None)
+    folder = fleet().folders["salt"]
+    (folder.path / "site.key").chmod(0o644)
+    assert hanse("site", "run", folder.path) == 5
+    assert "others can read the site's key" in capsys.readouterr().err
+
+
+def test_it_answers_until_it_is_told_to_stop(fleet: Make, tmp_path: Path) -> None:
+    """A process of its own, ended as a service manager ends it: exit 130, and the socket is gone."""
+    folder = fleet().folders["salt"]
+    socket = SiteSocket(tmp_path / "run" / "salt.sock")
+    command = [sys.executable, "-c", "from common.cli import main; raise SystemExit(main())"]
+    asked = ["site", "run", str(folder.path), "--socket", str(socket.path)]
+    process = subprocess.Popen([*command, *asked])
+    try:
+        while not socket.listens():
+            assert process.poll() is None
+            time.sleep(0.02)
+        assert refusal(socket.ask(Frame("share"), 10.0)).reason == "OutOfTurn"
+        process.terminate()
+        assert process.wait(20) == 130
+        assert not socket.path.exists()
+    finally:
+        process.kill()
+        process.wait()
