@@ -48,6 +48,18 @@ TRAINING = LocalTraining(
 )
 SERVER = ServerTraining(learning_rate=0.01, beta1=0.9, beta2=0.99, epsilon=1e-4, average=0.5)
 
+# A declaration whose files are never read: training is replaced.
+SCENARIO = """
+name = "harbour"
+title = "a harbour"
+description = "made up"
+licence = "none"
+source = { events = "events.csv", items = "items.csv" }
+columns = { user = "who", item = "what", time = "when" }
+items.text = ["what"]
+split.by = "leave-last-out"
+"""
+
 Handle = Callable[[Frame], Frame]
 Relay = Callable[[int, Frame, Handle], Frame | None]
 
@@ -205,9 +217,11 @@ def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Flee
     def make(*platforms: str, private: bool = False, ceiling: float = 8.0, **changes: Any) -> Fleet:
         limit = CeilingConfig(epsilon=ceiling, delta=1e-5) if private else None
         home = Path(tempfile.mkdtemp(dir=tmp_path, prefix="fleet-"))
+        scenario = home / "harbour.toml"
+        scenario.write_text(SCENARIO)
         folders = {
             name: SiteFolder.create(
-                home / name, SiteConfig(platform=name, scenario=f"{name}.toml", ceiling=limit)
+                home / name, SiteConfig(platform=name, scenario=str(scenario), ceiling=limit)
             )
             for name in platforms or HARBOURS
         }

@@ -6,13 +6,23 @@ from typing import Any
 
 import pytest
 
-from clients.policy import OutsideCharter, ProtectionWithoutCeiling, UnprotectedRefused, accept, admit
+from clients.policy import (
+    OutsideCharter,
+    PrivateCatalogue,
+    ProtectionWithoutCeiling,
+    UnprotectedRefused,
+    accept,
+    admit,
+    require_public_catalogue,
+)
 from common.charter import Charter, CharterInvalid
 from common.errors import PrivacyRefused
 from common.privacy.errors import CeilingExceeded, PlanUnsound
 from common.privacy.ledger import Ceiling, Charge, Ledger
 from common.privacy.plan import PrivacyPlan
 from common.requests import AdvertiseRequest
+from scenarios.platforms.registry import load_scenario
+from scenarios.platforms.spec import Source
 
 Draft = Callable[..., Charter]
 
@@ -112,3 +122,21 @@ def test_a_plan_must_keep_its_claim_at_this_platform(draft: Draft, plan: Privacy
     with pytest.raises(PlanUnsound) as caught:
         accept(draft(private=True, members=(claim, *others)), "amber")
     assert isinstance(caught.value, PrivacyRefused)
+
+
+def test_learning_in_private_needs_a_public_catalogue() -> None:
+    require_public_catalogue(load_scenario("grocery"))
+    drugstore = load_scenario("drugstore")
+    source = Source(events=Path("events.csv"))
+    for items in (None, Path("events.csv")):
+        private = drugstore.model_copy(update={"source": source.model_copy(update={"items": items})})
+        with pytest.raises(PrivateCatalogue, match="read from the events"):
+            require_public_catalogue(private)
+
+
+def test_a_site_with_a_ceiling_and_a_private_catalogue_does_not_start(fleet: Callable[..., Any]) -> None:
+    made = fleet(private=True)
+    path = made.folders["salt"].path.with_name("harbour.toml")
+    path.write_text(path.read_text().replace(', items = "items.csv"', ""))
+    with pytest.raises(PrivateCatalogue):
+        made.site("salt")
