@@ -34,13 +34,14 @@ def apply(terms: ServerTraining, state: OptimizerState, delta: Floats, step: int
     ``average`` is an exponential moving average of the parameters, which evens out the noise of single rounds;
     it is post-processing and costs no privacy.
     """
-    gradient = delta.astype(np.float64)
-    first = terms.beta1 * state.first + (1 - terms.beta1) * gradient
-    second = terms.beta2 * state.second + (1 - terms.beta2) * gradient**2
+    wide = (state.parameters, state.first, state.second, state.average, delta)
+    parameters, first, second, average, gradient = (part.astype(np.float64) for part in wide)
+    first = terms.beta1 * first + (1 - terms.beta1) * gradient
+    second = terms.beta2 * second + (1 - terms.beta2) * gradient**2
     corrected = first / (1 - terms.beta1**step)
     scale = np.sqrt(second / (1 - terms.beta2**step)) + terms.epsilon
-    parameters = state.parameters + terms.learning_rate * corrected / scale
-    average = terms.average * state.average + (1 - terms.average) * parameters
+    parameters = parameters + terms.learning_rate * corrected / scale
+    average = terms.average * average + (1 - terms.average) * parameters
     return OptimizerState(
         parameters.astype(np.float32),
         first.astype(np.float32),
