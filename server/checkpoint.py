@@ -99,15 +99,22 @@ class RunFolder:
                 state = OptimizerState(*(file.get_tensor(name) for name in _TENSORS))
             outcomes = tuple(RoundOutcome.model_validate(entry) for entry in json.loads(metadata["outcomes"]))
             return Checkpoint(int(metadata["round"]), state, outcomes)
-        except (OSError, SafetensorError, KeyError, ValueError) as error:
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise CheckpointUnreadable(
                 "no readable checkpoint", where=str(self._checkpoint), why=type(error).__name__
             ) from error
 
     def next_attempt(self) -> int:
-        """A number no attempt of this run has used, counted on disk before it is used."""
+        """A number no attempt of this run has used, counted on disk before it is used.
+
+        Raises:
+            CheckpointUnreadable: when the count is damaged.
+        """
         path = self.path / "attempt"
-        attempt = int(path.read_text()) + 1 if path.exists() else 1
+        try:
+            attempt = int(path.read_text()) + 1 if path.exists() else 1
+        except ValueError as error:
+            raise CheckpointUnreadable("no readable count of attempts", where=str(path)) from error
         write_atomically(path, str(attempt).encode())
         return attempt
 
