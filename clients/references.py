@@ -4,11 +4,12 @@ Neither is private. They are what a federation is measured against, and never le
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 import torch
 
 from clients.private_optimizer import drop_non_finite
-from clients.trainer import Shelf, finite_change, local_optimizer
+from clients.trainer import Shelf, finite_change
 from clients.user_gradients import user_gradients
 from common.deltas import Floats
 from common.model.layout import pack
@@ -17,6 +18,9 @@ from common.model.training import LocalTraining, Size
 from common.privacy.sampling import poisson_sample
 from common.randomness import Randomness
 
+# Tuned for the references themselves: a federation must not look good because what it is held against was not.
+LEARNING_RATE: Final = 1e-2
+
 Rows = tuple[Shelf, LocalTraining]
 """One platform's rows, and how it trains."""
 
@@ -24,7 +28,7 @@ Rows = tuple[Shelf, LocalTraining]
 def fit(
     platforms: Sequence[Rows], size: Size, rounds: int, randomness: Randomness, *, clip: float | None = None
 ) -> Floats:
-    """Parameters after ``rounds`` times the first platform's steps, with its optimiser, float32, (d,).
+    """Parameters after ``rounds`` times the first platform's steps of Adam, float32, (d,).
 
     Each step draws users of every platform, each against its own catalogue, and averages the platforms' means.
     With ``clip`` every user's gradient is clipped to that L2 norm, as in private training, and no noise is added.
@@ -35,7 +39,7 @@ def fit(
     shelf, terms = platforms[0]
     model = build_model(size, shelf.features.shape[1])
     before = pack(model)
-    optimizer = local_optimizer(model, terms)
+    optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
     for _ in range(rounds * terms.steps):
         optimizer.zero_grad()
         for rows in platforms:

