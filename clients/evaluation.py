@@ -33,6 +33,11 @@ LARGEST_SCORES: Final = 40_000_000  # users × items of one matrix: 160 MB
 _BLOCK: Final = 250
 
 
+def most_users(items: int) -> int:
+    """How many users at most are asked on the test cut of a catalogue of so many ``items``."""
+    return LARGEST_SCORES // items
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class System:
     """A system's standardised scores, (users, items) per task, on validation and on test users."""
@@ -67,7 +72,7 @@ class Evaluator:
             DataError: where no user has a relevant item to be judged by.
         """
         self.platform, self.features, self._seed = platform, features, seed
-        test_users = self._draw(split.test, LARGEST_SCORES // len(features))
+        test_users = self._draw(split.test, most_users(len(features)))
         if len(test_users) == 0:
             raise DataError("no user has a relevant item after the test moment", where=platform)
         chosen_on = self._draw(split.validation, TUNING_USERS + GATE_USERS)

@@ -7,13 +7,13 @@ from itertools import chain, groupby
 from pathlib import Path
 
 from clients.config import SiteFolder
-from common.privacy.accountant import joint_epsilon
-from common.privacy.ledger import Entry
+from common.privacy.ledger import Entry, Ledger
 from common.privacy.plan import PrivacyPlan
 from scenarios.experiments.folder import ExperimentFolder
-from scenarios.experiments.forecast import sharing
 from scenarios.experiments.ground import Ground
+from scenarios.experiments.limits import limits
 from scenarios.experiments.measuring import kept_gates, kept_metrics
+from scenarios.experiments.relations import Group, dearest, sharing
 from scenarios.experiments.report import (
     Cell,
     Charges,
@@ -24,6 +24,7 @@ from scenarios.experiments.report import (
     Setting,
     Traffic,
 )
+from scenarios.experiments.report.wording import listed
 from scenarios.experiments.spec import ExperimentSpec
 from server.checkpoint import RunFolder
 from server.outcome import RoundOutcome
@@ -37,7 +38,7 @@ def collect(
     """The record of every cell in ``asked``; all of them are finished."""
     federated = [cell for cell in asked if cell.system == "federated"]
     return ExperimentRecord(
-        metrics=kept_metrics(folder.cells),
+        metrics=kept_metrics(ground.spec, folder.cells, asked, ground.scenarios),
         setting=_setting(ground, minutes),
         gates=tuple(
             gate
@@ -47,7 +48,8 @@ def collect(
         ),
         privacy=tuple(
             chain.from_iterable(
-                _privacy(ground, folder, cell) for cell in federated if cell.epsilon and cell.seed == 1
+                _dearest(ground, folder, [cell for cell in federated if cell.epsilon == epsilon])
+                for epsilon in ground.spec.privacy.epsilons
             )
         ),
         rounds=tuple(chain.from_iterable(_rounds(folder, cell) for cell in federated)),
@@ -67,7 +69,7 @@ def _setting(ground: Ground, minutes: float) -> Setting:
         model_size=spec.model.size,
         parameters=ground.model.parameters,
         training=", ".join(f"{name}: {terms.loss}, {terms.optimizer}" for name, terms in training.items()),
-        limits=tuple(_limits(spec)),
+        limits=limits(ground),
         minutes=minutes,
     )
 
@@ -90,53 +92,63 @@ def _facts(ground: Ground, name: str) -> PlatformFacts:
     )
 
 
-def _limits(spec: ExperimentSpec) -> Iterator[str]:
-    if spec.limits.users is not None:
-        yield f"at most {spec.limits.users} users of each platform, chosen by a hash of their identifiers"
-    if spec.limits.items is not None:
-        yield f"at most {spec.limits.items} items of each catalogue, chosen by a hash of their texts"
-    if len(spec.seeds) < 5 or spec.privacy.repeats < 5:
-        yield (
-            f"{len(spec.seeds)} seeds without and {spec.privacy.repeats} repeats with differential privacy, "
-            "where five or more would show how much the noise itself varies"
-        )
+def _dearest(ground: Ground, folder: ExperimentFolder, repeats: Sequence[Cell]) -> Iterator[PrivacyEntry]:
+    """Of each platform, and of a person on several, what the repeat spent that spent most."""
+    found: dict[str, PrivacyEntry] = {}
+    for entry in chain.from_iterable(_privacy(ground, folder, cell) for cell in repeats):
+        if entry.platform not in found or entry.epsilon_prv > found[entry.platform].epsilon_prv:
+            found[entry.platform] = entry
+    yield from found.values()
 
 
 def _privacy(ground: Ground, folder: ExperimentFolder, cell: Cell) -> Iterator[PrivacyEntry]:
-    """Each platform's ledger, and what they compose to for a person on all platforms that share people."""
+    """Each platform's ledger, and the most that they compose to for a person on several platforms."""
     charter = RunFolder(folder.cell(cell) / "server").charter()
     ledgers = {name: _site(ground.spec, folder, cell, name).ledger() for name in ground.scenarios}
+    whole = ground.spec.sites is not None
     for name, ledger in ledgers.items():
-        spent, entries = ledger.spent(), ledger.entries()
-        plan = charter.member(name).privacy
-        yield PrivacyEntry(
-            platform=name,
-            target=cell.epsilon or 0.0,
-            unit=PrivacyPlan.unit,
-            adjacency=PrivacyPlan.adjacency,
-            delta=spent.delta,
-            epsilon_prv=spent.prv,
-            epsilon_rdp=spent.rdp,
-            releases=len(entries),
-            charges=tuple(_charges(entries)),
-            clip=plan.clip if plan else None,
-            ceiling=ledger.ceiling.epsilon,
-        )
-    group = sharing(ground.scenarios)
-    if len(group) > 1:
-        delta = ledgers[group[0]].ceiling.delta
-        total = joint_epsilon([ledgers[name].history() for name in group], delta)
-        yield PrivacyEntry(
-            platform="joint",
-            target=cell.epsilon or 0.0,
-            unit=f"all records of one person on {', '.join(group)}",
-            adjacency=PrivacyPlan.adjacency,
-            delta=delta,
-            epsilon_prv=total.prv,
-            epsilon_rdp=total.rdp,
-            releases=sum(len(ledgers[name].entries()) for name in group),
-            platforms=group,
-        )
+        yield _entry(name, cell, ledger, charter.member(name).privacy, whole_ledger=whole)
+    groups = [group for group in sharing(ground.scenarios) if len(group) > 1]
+    if groups:
+        yield _joint(cell, ledgers, groups, ground.spec.privacy.delta, whole_ledger=whole)
+
+
+def _entry(
+    name: str, cell: Cell, ledger: Ledger, plan: PrivacyPlan | None, *, whole_ledger: bool
+) -> PrivacyEntry:
+    spent, entries = ledger.spent(), ledger.entries()
+    return PrivacyEntry(
+        platform=name,
+        target=cell.epsilon or 0.0,
+        unit=PrivacyPlan.unit,
+        adjacency=PrivacyPlan.adjacency,
+        delta=spent.delta,
+        epsilon_prv=spent.prv,
+        epsilon_rdp=spent.rdp,
+        releases=len(entries),
+        charges=tuple(_charges(entries)),
+        clip=plan.clip if plan else None,
+        ceiling=ledger.ceiling.epsilon,
+        whole_ledger=whole_ledger,
+    )
+
+
+def _joint(
+    cell: Cell, ledgers: Mapping[str, Ledger], groups: Sequence[Group], delta: float, *, whole_ledger: bool
+) -> PrivacyEntry:
+    group, total = dearest(groups, {name: ledger.history() for name, ledger in ledgers.items()}, delta)
+    return PrivacyEntry(
+        platform="joint",
+        target=cell.epsilon or 0.0,
+        unit=f"all records of one person on {listed(group)}",
+        adjacency=PrivacyPlan.adjacency,
+        delta=delta,
+        epsilon_prv=total.prv,
+        epsilon_rdp=total.rdp,
+        releases=sum(len(ledgers[name].entries()) for name in group),
+        platforms=group,
+        whole_ledger=whole_ledger,
+    )
 
 
 def _site(spec: ExperimentSpec, folder: ExperimentFolder, cell: Cell, name: str) -> SiteFolder:

@@ -1,9 +1,10 @@
 """Measuring every cell at one platform; its heads are fitted once, its metrics stay in its site folders."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 
 import polars as pl
@@ -13,25 +14,30 @@ from common.data.sequences import Sequences
 from common.deltas import Floats
 from common.files import write_atomically
 from common.model.scorer import Scorer
-from scenarios.experiments.cells import REFERENCES, slug
+from scenarios.experiments.cells import REFERENCES, alone, measured, slug
 from scenarios.experiments.ground import Ground
+from scenarios.experiments.report.names import ALONE, LOCAL_ONLY, UNGATED
 from scenarios.experiments.report.record import METRICS_SCHEMA, Cell, GateDecision
+from scenarios.experiments.spec import ExperimentSpec
 from scenarios.experiments.training import trained
 
 Measured = Callable[[int], None]
 
-UNGATED = "federated-ungated"
+_METRICS = "metrics.parquet"
+_MEASURED = "measured.json"
 
 
 def measure_platform(
-    ground: Ground, platform: str, cells: Iterable[Cell], folder: Path, told: Measured
+    ground: Ground, platform: str, asked: Sequence[Cell], folder: Path, told: Measured
 ) -> None:
-    """Write ``metrics.parquet`` and ``gates.json`` of each cell into the platform's site folder there."""
-    bench = _Bench(ground, platform, folder)
-    for number, cell in enumerate(sorted(cells, key=lambda cell: cell.seed), start=1):
-        for evaluation in bench.evaluations(cell):
-            _keep(site_folder(folder, cell, platform), platform, cell, evaluation)
-        told(number)
+    """Write ``metrics.parquet`` and ``measured.json`` of each cell, and of what it is built on, into the
+    platform's site folder there; ``told`` counts those asked for.
+    """
+    bench, done = _Bench(ground, platform, folder), 0
+    for cell in measured(ground.spec, asked):
+        _keep(site_folder(folder, cell, platform), platform, cell, list(bench.evaluations(cell)))
+        done += cell in asked
+        told(done)
 
 
 def site_folder(folder: Path, cell: Cell, platform: str) -> Path:
@@ -40,14 +46,14 @@ def site_folder(folder: Path, cell: Cell, platform: str) -> Path:
 
 
 class _Bench:
-    """One platform with its evaluator; neural systems are built on the local-only one of the same repeat."""
+    """One platform with its evaluator; federated and pooled systems are built on the best alone."""
 
     def __init__(self, ground: Ground, platform: str, folder: Path) -> None:
         data = ground.data(platform)
         self._features = data.features(ground.basis)
         self._ground, self._platform, self._folder = ground, platform, folder
         self._evaluator = Evaluator(platform, self._features, data.platform.split)
-        self._alone: dict[int, System] = {}
+        self._built: dict[Cell, System] = {}
 
     def evaluations(self, cell: Cell) -> Iterator[Evaluation]:
         """What ``cell`` gives here; the references are several systems at once."""
@@ -58,26 +64,32 @@ class _Bench:
                 yield evaluator.measure(evaluator.zero_exchange)
             case "local-only":
                 yield evaluator.measure(self._extended(cell, evaluator.zero_exchange, gated=False))
+            case "alone":
+                yield evaluator.measure(self._alone(cell))
             case "federated":
-                base = self._best_alone(cell.seed)
+                base = self._base(cell)
                 yield evaluator.measure(self._extended(cell, base, gated=True))
                 # What the shared model itself gives, so that a closed gate hides nothing in the report.
                 yield evaluator.measure(replace(self._extended(cell, base, gated=False), name=UNGATED))
             case _:
-                yield evaluator.measure(self._extended(cell, self._best_alone(cell.seed), gated=False))
+                yield evaluator.measure(self._extended(cell, self._base(cell), gated=False))
 
-    def _best_alone(self, repeat: int) -> System:
+    def _base(self, cell: Cell) -> System:
+        base = alone(self._ground.spec, cell)
+        return self._evaluator.zero_exchange if base is None else self._alone(base)
+
+    def _alone(self, cell: Cell) -> System:
         """What the platform would run without the federation: its own model, where its own gate lets it."""
-        if "local-only" not in self._ground.spec.systems:
-            return self._evaluator.zero_exchange
-        seeds = self._ground.spec.seeds
-        seed = seeds[(repeat - 1) % len(seeds)]
-        if seed not in self._alone:
-            self._alone = {}  # one at a time: each holds the scores of all users
-            self._alone[seed] = self._extended(
-                Cell("local-only", seed, None), self._evaluator.zero_exchange, gated=True
-            )
-        return self._alone[seed]
+        if cell not in self._built:
+            self._built = {cell: self._run_alone(cell)}  # one at a time: it holds the scores of all users
+        return self._built[cell]
+
+    def _run_alone(self, cell: Cell) -> System:
+        zero_exchange = self._evaluator.zero_exchange
+        if LOCAL_ONLY not in self._ground.spec.systems:
+            return replace(zero_exchange, name=ALONE)
+        own = replace(cell, system=LOCAL_ONLY)
+        return replace(self._extended(own, zero_exchange, gated=True), name=ALONE)
 
     def _extended(self, cell: Cell, base: System, *, gated: bool) -> System:
         vector = trained(self._folder / slug(cell), self._platform)
@@ -87,28 +99,36 @@ class _Bench:
         return partial(Scorer(vector, self._ground.spec.model.size).scores, features=self._features)
 
 
-def _keep(site: Path, platform: str, cell: Cell, evaluation: Evaluation) -> None:
+def _keep(site: Path, platform: str, cell: Cell, evaluations: Sequence[Evaluation]) -> None:
     site.mkdir(parents=True, exist_ok=True)
     labels = {"platform": platform, "seed": cell.seed, "epsilon": cell.epsilon}
-    frame = evaluation.frame.with_columns(
+    frame = pl.concat([evaluation.frame for evaluation in evaluations]).with_columns(
         pl.lit(value, METRICS_SCHEMA[name]).alias(name) for name, value in labels.items()
-    ).select(METRICS_SCHEMA.names())
-    frame.write_parquet(site / f"metrics-{evaluation.system}.parquet")
-    gates = {task: asdict(gate) for task, gate in evaluation.gates.items()}
-    kept = {"gates": gates, "lists": evaluation.lists}
-    write_atomically(site / f"measured-{evaluation.system}.json", json.dumps(kept).encode())
+    )
+    content = BytesIO()
+    frame.select(METRICS_SCHEMA.names()).write_parquet(content)
+    write_atomically(site / _METRICS, content.getvalue())
+    kept = {
+        evaluation.system: {
+            "gates": {task: asdict(gate) for task, gate in evaluation.gates.items()},
+            "lists": evaluation.lists,
+        }
+        for evaluation in evaluations
+    }
+    write_atomically(site / _MEASURED, json.dumps(kept).encode())
 
 
 def kept_gates(folder: Path, cell: Cell, platform: str) -> Iterator[GateDecision]:
-    """The gate's decision for each task, where the cell has a neural part."""
-    path = site_folder(folder, cell, platform) / f"measured-{cell.system}.json"
-    gates = json.loads(path.read_text())["gates"] if path.exists() else {}
-    for task, gate in gates.items():
+    """The gate's decision for each task at a platform, of the system that ``cell`` trained."""
+    kept = json.loads((site_folder(folder, cell, platform) / _MEASURED).read_bytes())
+    for task, gate in kept[cell.system]["gates"].items():
         figures = {name: gate[name] for name in ("weight", "gain", "low", "high", "reason")}
         yield GateDecision(platform=platform, cell=cell, task=task, **figures)
 
 
-def kept_metrics(folder: Path) -> pl.DataFrame:
-    """Every platform's per-user metrics, read from the site folders the experiment owns."""
-    paths = sorted(folder.glob("*/sites/*/metrics-*.parquet"))
-    return pl.concat([pl.read_parquet(path) for path in paths])
+def kept_metrics(
+    spec: ExperimentSpec, folder: Path, asked: Sequence[Cell], platforms: Iterable[str]
+) -> pl.DataFrame:
+    """The per-user metrics of exactly these cells, and of what they are built on, at these platforms."""
+    sites = [site_folder(folder, cell, platform) for platform in platforms for cell in measured(spec, asked)]
+    return pl.concat([pl.read_parquet(site / _METRICS) for site in sites])

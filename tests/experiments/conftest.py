@@ -24,10 +24,11 @@ BASE = {"grocery": 0.0823, "drugstore": 0.0347, "fresh": 0.1189, "video": 0.0614
 LEVEL = {
     "popularity": 0.62,
     "popularity-7d": 0.58,
-    "item-item": 0.9,
-    "zero-shot": 0.55,
+    "ease": 0.9,
+    "text": 0.55,
     "zero-exchange": 1.0,
     "local-only": 0.985,
+    "alone": 1.0,
     "pooled": 1.012,
     "pooled-clipped": 1.004,
 }
@@ -72,9 +73,9 @@ def record_of(
     scale: float = 1.0,
     closed: bool = False,
 ) -> ExperimentRecord:
-    """A record whose federated system is better than zero-exchange by the relative ``effect``.
+    """A record whose federated system is better than the best alone by the relative ``effect``.
 
-    ``closed``: every gate stayed closed, so federated is exactly zero-exchange.
+    ``closed``: every gate stayed closed, so federated is exactly the best alone.
     """
     effects = dict.fromkeys(platforms, effect) if isinstance(effect, float) else dict(effect)
     cells = [Cell("federated", seed, epsilon) for epsilon in epsilons for seed in range(seeds)]
@@ -110,7 +111,7 @@ def _metrics(effects: Mapping[str, float], cells: list[Cell], spread: float, sca
 
 
 def _closed(metrics: pl.DataFrame, cells: list[Cell]) -> pl.DataFrame:
-    kept, alone = (metrics.filter(pl.col("system") == name) for name in ("federated", "zero-exchange"))
+    kept, alone = (metrics.filter(pl.col("system") == name) for name in ("federated", "alone"))
     same = [
         alone.with_columns(
             system=pl.lit("federated"),

@@ -47,10 +47,6 @@ def build_report(record: ExperimentRecord) -> Report:
     )
 
 
-def _others(compared: Sequence[Comparison]) -> list[str]:
-    return [name for name in dict.fromkeys(one.slice for one in compared) if name != names.HEADLINE_SLICE]
-
-
 def _other_slices(compared: Sequence[Comparison]) -> list[str]:
     return [name for name in dict.fromkeys(one.slice for one in compared) if name != names.HEADLINE_SLICE]
 

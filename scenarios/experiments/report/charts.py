@@ -8,7 +8,7 @@ from scenarios.experiments.report import names, svg, wording
 from scenarios.experiments.report.bars import Bars, stacked
 from scenarios.experiments.report.figures import Figures
 from scenarios.experiments.report.record import RoundEntry
-from scenarios.experiments.report.tables import PlatformTraffic, effect
+from scenarios.experiments.report.tables import PlatformTraffic, ceiling
 from scenarios.experiments.report.verdict import RELEVANT, Finding
 
 _SHOWN_ROUNDS: Final = 24
@@ -37,6 +37,7 @@ def epsilon_title(epsilon: float | None) -> str:
 
 def alone(figures: Figures, platform: str) -> svg.Forest:
     """What every system without federation reaches on one platform, and pooled data as the ceiling."""
+    federated = (names.FEDERATED, names.UNGATED)
     lines = [
         svg.Interval(
             names.system_title(system),
@@ -47,7 +48,7 @@ def alone(figures: Figures, platform: str) -> svg.Forest:
             text=wording.quality(row.mean),
         )
         for system, epsilon in figures.systems(platform)
-        if system != names.FEDERATED and epsilon is None and (row := figures.row(platform, system))
+        if system not in federated and epsilon is None and (row := figures.row(platform, system))
     ]
     return svg.forest(lines)
 
@@ -56,7 +57,7 @@ def utility(findings: Iterable[Finding], figures: Figures, platform: str) -> svg
     """What the federated system adds on one platform, by ε, and what pooled data would add to the same."""
     here = [finding for finding in findings if finding.platform == platform]
     levels = [svg.Interval("alone", 0.0, 0.0, 0.0, tone="alone")]
-    if here and (most := effect(figures, platform, names.POOLED, None, here[0].reference)):
+    if here and (most := ceiling(figures, platform)):
         levels.append(svg.Interval("pooled", most.mean, most.low, most.high, tone="pooled"))
     points = [_line(finding) for finding in here]
     return svg.utility(points, levels, band=RELEVANT, text=wording.percent_tick)

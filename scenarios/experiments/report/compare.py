@@ -3,7 +3,7 @@
 All systems of a platform and slice see the same draws of users, so every difference is a paired one.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 from typing import NamedTuple
@@ -13,11 +13,14 @@ import polars as pl
 from numpy.typing import NDArray
 
 from common.metrics.intervals import bootstrap_means
+from scenarios.experiments.report.names import ALONE, BUILT_ON_ALONE
+from scenarios.experiments.report.record import repeat_alone
 
 _LOW, _HIGH = 2.5, 97.5
 _DECIMALS = 12  # a mean of equal repeats must equal them, or a closed gate would differ from nothing by 1e-17
 
 Floats = NDArray[np.float64]
+Repeats = dict[tuple[str, float | None], tuple[int, ...]]
 
 
 class Column(NamedTuple):
@@ -42,13 +45,15 @@ class Comparison:
     """All systems on the same users of one platform and slice.
 
     ``means``: shape (k,), one per column. ``draws``: shape (b, k), the same means over resampled users.
+    Behind the columns' own places come those of ``paired``: what a column's platform has alone, same repeats.
     """
 
     platform: str
     slice: str
     users: int
     columns: tuple[Column, ...]
-    repeats: dict[tuple[str, float | None], tuple[int, ...]]
+    repeats: Repeats
+    paired: dict[Column, int] = field(repr=False)
     means: Floats = field(repr=False)
     draws: Floats = field(repr=False)
 
@@ -58,6 +63,15 @@ class Comparison:
         wanted = Column(system, epsilon, seeds[0] if len(seeds) == 1 else None, metric)
         return self.columns.index(wanted) if wanted in self.columns else None
 
+    def reference(self, column: Column, system: str) -> int | None:
+        """The place of what ``column`` is compared with: ``system`` without differential privacy.
+
+        Of a system it is built on, the same repeats; of any other the mean over all.
+        """
+        if system == ALONE and column in self.paired:
+            return self.paired[column]
+        return self.averaged(system, None, column.metric)
+
     def mean(self, place: int) -> Estimate:
         """The mean of a column with its interval."""
         return _estimate(float(self.means[place]), self.draws[:, place])
@@ -66,10 +80,6 @@ class Comparison:
         """The paired difference of two columns with its interval."""
         point = float(self.means[place] - self.means[reference])
         return _estimate(point, self.draws[:, place] - self.draws[:, reference])
-
-    def equal(self, place: int, other: int) -> bool:
-        """Whether two systems gave every user the same."""
-        return np.array_equal(self.draws[:, place], self.draws[:, other])
 
     def p_value(self, place: int, reference: int) -> float:
         """Two-sided bootstrap p-value of no difference (Efron and Tibshirani, 1993, 15.4)."""
@@ -96,13 +106,27 @@ def comparisons(metrics: pl.DataFrame) -> Iterator[Comparison]:
     """One comparison for each platform and slice, over the users every system was measured on."""
     for (platform, name), frame in metrics.group_by("platform", "slice", maintain_order=True):
         table = _by_user(frame)
-        columns = tuple(table)
-        values: Floats = np.column_stack(list(table.values())).round(_DECIMALS)
+        columns, repeats = tuple(table), _repeats(table)
+        alone = _alone(table, repeats)
+        values: Floats = np.column_stack([*table.values(), *alone.values()]).round(_DECIMALS)
         if not len(values):
             continue
-        draws = _draws(values)
-        repeats = _repeats(columns)
-        yield Comparison(str(platform), str(name), len(values), columns, repeats, values.mean(axis=0), draws)
+        paired = {column: len(columns) + place for place, column in enumerate(alone)}
+        means, draws = values.mean(axis=0), _draws(values)
+        yield Comparison(str(platform), str(name), len(values), columns, repeats, paired, means, draws)
+
+
+def _alone(table: Mapping[Column, Floats], repeats: Repeats) -> dict[Column, Floats]:
+    """For each column built on the best alone: that, in the same repeats, user by user."""
+    seeds = repeats.get((ALONE, None), ())
+    found: dict[Column, Floats] = {}
+    for column in table:
+        if seeds and column.system in BUILT_ON_ALONE:
+            ran = repeats[column.system, column.epsilon] if column.seed is None else (column.seed,)
+            bases = [Column(ALONE, None, repeat_alone(n, column.epsilon, seeds), column.metric) for n in ran]
+            if all(base in table for base in bases):
+                found[column] = np.mean([table[base] for base in bases], axis=0)
+    return found
 
 
 def _draws(values: Floats) -> Floats:
@@ -138,7 +162,7 @@ def _mean_over_repeats(table: dict[Column, Floats]) -> dict[Column, Floats]:
     return {column: np.mean(values, axis=0) for column, values in repeats.items() if len(values) > 1}
 
 
-def _repeats(columns: Iterable[Column]) -> dict[tuple[str, float | None], tuple[int, ...]]:
+def _repeats(columns: Iterable[Column]) -> Repeats:
     seeds: dict[tuple[str, float | None], set[int]] = {}
     for column in columns:
         if column.seed is not None:

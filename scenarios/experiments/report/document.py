@@ -1,18 +1,27 @@
 """The content of ``report.json``, in the shape of ``schema.json``: values that JSON can say."""
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any, Final
 
 from scenarios.experiments.report.build import Report
+from scenarios.experiments.report.names import ALONE
 from scenarios.experiments.report.record import ExperimentRecord, GateDecision, PrivacyEntry, RoundEntry
 from scenarios.experiments.report.rows import Row
 from scenarios.experiments.report.verdict import Finding
 from scenarios.experiments.report.wording import coarse
 
-NOTES: Final = (
+_WHAT_IF: Final = (
+    "Each system, ε and repeat is a what-if with a ledger of its own; releasing several of them would compose. "
+    "The ledger shown for an ε is that of its dearest repeat."
+)
+_WHOLE: Final = (
+    "The sites are named ones and their ledgers go on from run to run: every privacy entry is the whole of a "
+    "ledger, the same whatever ε it stands beside."
+)
+_NOTES: Final = (
     "Made by someone who holds every platform's data: publishing this report is not covered by any epsilon.",
     "With an epsilon, a row's seed is the number of a repeat: operating-system noise cannot be repeated.",
-    "Each system, ε and repeat is a what-if with a ledger of its own; releasing several of them would compose.",
     "Intervals are 95 % percentile bootstraps over users, paired; they hold the model fixed.",
     "Times are rounded to two digits.",
 )
@@ -34,8 +43,18 @@ def document(report: Report, record: ExperimentRecord) -> dict[str, Any]:
         ],
         "gates": [_gate(gate) for gate in record.gates],
         "setting": asdict(record.setting),
-        "notes": NOTES,
+        "notes": notes(record),
     }
+
+
+def notes(record: ExperimentRecord) -> tuple[str, ...]:
+    """What to know before quoting a figure."""
+    return *_NOTES, whose_ledger(record.privacy)
+
+
+def whose_ledger(entries: Iterable[PrivacyEntry]) -> str:
+    """Whether a ledger belongs to one cell or goes on from run to run."""
+    return _WHOLE if any(entry.whole_ledger for entry in entries) else _WHAT_IF
 
 
 def _row(row: Row) -> dict[str, Any]:
@@ -47,7 +66,12 @@ def _rounded(value: Any) -> Any:
 
 
 def _finding(finding: Finding, name: str) -> dict[str, Any]:
-    verdict = {"slice": name, "verdict": finding.verdict, "resolvable": finding.resolvable}
+    verdict = {
+        "slice": name,
+        "reference": ALONE,
+        "verdict": finding.verdict,
+        "resolvable": finding.resolvable,
+    }
     return {key: _rounded(value) for key, value in {**asdict(finding), **verdict}.items()}
 
 

@@ -5,13 +5,12 @@ from collections.abc import Iterable, Sequence
 from scenarios.experiments.report import wording
 from scenarios.experiments.report.build import Report
 from scenarios.experiments.report.charts import epsilon_title
-from scenarios.experiments.report.document import NOTES
-from scenarios.experiments.report.names import system_title
+from scenarios.experiments.report.document import notes
 from scenarios.experiments.report.record import ExperimentRecord, PrivacyEntry
 from scenarios.experiments.report.tables import ledger
 from scenarios.experiments.report.verdict import Finding
 
-_UPLIFT = ("platform", "ε", "against", "users", "repeats", "uplift (95 %)", "verdict")
+_UPLIFT = ("platform", "ε", "users", "repeats", "uplift (95 %)", "verdict")
 _SPENT = ("plan", "platform", "ε (PRV)", "ε (RDP)", "δ", "releases")
 
 
@@ -28,7 +27,7 @@ def summary(report: Report, record: ExperimentRecord) -> str:
         "## Privacy spent",
         _table(_SPENT, map(_spent, ledger(record.privacy))),
         "## Before you quote it",
-        "\n".join(f"- {_plain(note)}" for note in (*NOTES, *record.setting.limits)),
+        "\n".join(f"- {_plain(note)}" for note in (*notes(record), *record.setting.limits)),
         _plain(", ".join(f"{name} {version}" for name, version in record.versions.items())),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -37,8 +36,7 @@ def summary(report: Report, record: ExperimentRecord) -> str:
 def _uplift(finding: Finding) -> tuple[str, ...]:
     uplift = wording.percent_interval(*finding.relative)
     counts = (wording.count(finding.users), str(finding.repeats))
-    against = system_title(finding.reference)
-    return (finding.platform, epsilon_title(finding.epsilon), against, *counts, uplift, finding.verdict)
+    return (finding.platform, epsilon_title(finding.epsilon), *counts, uplift, finding.verdict)
 
 
 def _spent(entry: PrivacyEntry) -> tuple[str, ...]:
@@ -49,7 +47,8 @@ def _spent(entry: PrivacyEntry) -> tuple[str, ...]:
         wording.epsilon(entry.epsilon_rdp),
         wording.delta(entry.delta),
     )
-    return (epsilon_title(entry.target), who, *spent, str(entry.releases))
+    plan = epsilon_title(entry.target) + (" (whole ledger)" if entry.whole_ledger else "")
+    return (plan, who, *spent, str(entry.releases))
 
 
 def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:

@@ -7,7 +7,12 @@ FEDERATED: Final = "federated"
 ZERO_EXCHANGE: Final = "zero-exchange"
 LOCAL_ONLY: Final = "local-only"
 POOLED: Final = "pooled"
-REFERENCES: Final = (ZERO_EXCHANGE, LOCAL_ONLY, POOLED, FEDERATED)
+ALONE: Final = "alone"
+UNGATED: Final = "federated-ungated"
+BUILT_ON_ALONE: Final = frozenset({FEDERATED, UNGATED, POOLED, "pooled-clipped"})
+"""Systems that add a model to what the platform would run alone."""
+
+REFERENCES: Final = (ALONE, ZERO_EXCHANGE, LOCAL_ONLY, POOLED, FEDERATED)
 """Systems others are compared with, each in its form without differential privacy."""
 
 HEADLINE_METRIC: Final = "ndcg@10"
@@ -17,15 +22,21 @@ REPURCHASE: Final = "repurchase"
 SYSTEMS: Final = {
     "popularity": ("popularity", "what sold most, all time"),
     "popularity-7d": ("popularity, 7 days", "what sold most in the last seven days"),
-    "item-item": ("item-item", "EASE: what goes with what, from the platform's own rows"),
-    "zero-shot": ("text alone", "the public encoder without any training"),
+    "ease": ("EASE", "what goes with what, from the platform's own rows"),
+    "item-knn": ("item-kNN", "what goes with what, where the catalogue is too large for EASE"),
+    "text": ("text alone", "the public encoder without any training"),
     "zero-exchange": ("zero-exchange", "public text and local heads together; nothing is exchanged"),
     "local-only": (
         "local-only",
         "zero-exchange and the neural model, trained on the platform's own rows alone",
     ),
+    "alone": ("best alone", "zero-exchange, and the platform's own model where its own gate opens"),
     "federated": ("federated", "the best alone and the shared model, behind the do-no-harm gate"),
-    "pooled": ("pooled", "the same, trained on all rows in one place without privacy: the ceiling"),
+    "federated-ungated": (
+        "federated, ungated",
+        "the same without the gate: what the shared model itself gives",
+    ),
+    "pooled": ("pooled", "ungated, trained on all rows in one place without privacy: the ceiling"),
     "pooled-clipped": ("pooled, clipped", "pooled with per-user clipping and no noise"),
 }
 
@@ -44,7 +55,7 @@ METRICS: Final = {"ndcg@10": "NDCG@10", "recall@10": "Recall@10", "mrr@10": "MRR
 
 
 def system_title(name: str) -> str:
-    """``text alone`` for ``zero-shot``; an unknown name is its own title."""
+    """``text alone`` for ``text``; an unknown name is its own title."""
     return SYSTEMS.get(name, (name, ""))[0]
 
 

@@ -9,7 +9,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from scenarios.experiments.report import charts, names, tables, wording
 from scenarios.experiments.report.build import Report, cost_at, spent_at
-from scenarios.experiments.report.document import NOTES
+from scenarios.experiments.report.document import notes, whose_ledger
 from scenarios.experiments.report.figures import Figures
 from scenarios.experiments.report.record import ExperimentRecord, RoundEntry
 from scenarios.experiments.report.verdict import RELEVANT, headline
@@ -57,7 +57,8 @@ def render(report: Report, record: ExperimentRecord) -> str:
             names=names,
             median=median,
             relevant=RELEVANT,
-            notes=NOTES,
+            notes=notes(record),
+            whose_ledger=whose_ledger(record.privacy),
         )
     )
 

@@ -1,6 +1,6 @@
 """What an experiment hands to its report: frozen values, and nothing worked out yet."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -32,6 +32,11 @@ class Cell:
     system: str
     seed: int
     epsilon: float | None
+
+
+def repeat_alone(seed: int, epsilon: float | None, alone: Collection[int]) -> int:
+    """Which of the seeds in ``alone`` a system stands on: its own, or with ``epsilon`` each of them in turn."""
+    return seed if epsilon is None else sorted(alone)[(seed - 1) % len(alone)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +75,11 @@ class Charges:
 
 @dataclass(frozen=True, slots=True)
 class PrivacyEntry:
-    """What one platform's ledger spent in one repeat planned for ``target`` ε.
+    """What one platform's ledger spent in the dearest repeat planned for ``target`` ε.
 
     With ``platform="joint"`` it is the composition for a person who is on all of ``platforms``.
     ``releases`` counts the ledger's charges; ``charges`` lists them by kind and may be empty for ``joint``.
+    ``whole_ledger``: the ledger goes on from run to run, and this is all it ever spent, whatever the ``target``.
     """
 
     platform: str
@@ -88,6 +94,7 @@ class PrivacyEntry:
     platforms: tuple[str, ...] = ()
     clip: float | None = None
     ceiling: float | None = None
+    whole_ledger: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +153,7 @@ class PlatformFacts:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What was run. ``limits``: a sentence for each thing this run left out (users, repeats …)."""
+    """What was run. ``limits``: a sentence for each thing left out or to be known."""
 
     title: str
     platforms: tuple[PlatformFacts, ...]

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from scenarios.experiments.report.compare import Column, Comparison
+from scenarios.experiments.report.compare import Column, Comparison, Estimate
 from scenarios.experiments.report.names import REFERENCES
 
 
@@ -40,9 +40,9 @@ def _rows(comparison: Comparison) -> Iterator[Row]:
     for place, column in enumerate(comparison.columns):
         yield (alone := _alone(comparison, place, column))
         for reference in REFERENCES:
-            other = comparison.averaged(reference, None, column.metric)
+            other = comparison.reference(column, reference)
             if other is not None and (reference, None) != (column.system, column.epsilon):
-                yield _against(alone, comparison, place, other)
+                yield _against(alone, reference, comparison.difference(place, other))
 
 
 def _alone(comparison: Comparison, place: int, column: Column) -> Row:
@@ -58,11 +58,10 @@ def _alone(comparison: Comparison, place: int, column: Column) -> Row:
     )
 
 
-def _against(alone: Row, comparison: Comparison, place: int, reference: int) -> Row:
-    estimate = comparison.difference(place, reference)
+def _against(alone: Row, reference: str, estimate: Estimate) -> Row:
     return replace(
         alone,
-        difference_to=comparison.columns[reference].system,
+        difference_to=reference,
         difference=estimate.mean,
         difference_low=estimate.low,
         difference_high=estimate.high,

@@ -12,7 +12,7 @@ from scenarios.experiments.report.record import GateDecision, PrivacyEntry, Roun
 from scenarios.experiments.report.rows import Row
 from scenarios.experiments.report.verdict import Finding, resolvable
 
-_TEXTLESS = ("item-item", "popularity", "popularity-7d")
+_TEXTLESS = ("ease", "item-knn", "popularity", "popularity-7d")
 _BYTES_PER_PARAMETER = 4
 
 
@@ -48,9 +48,7 @@ def _relative(row: Row, reference: Row) -> Effect:
 
 def ceiling(figures: Figures, platform: str) -> Effect | None:
     """Pooled data against the best a platform has alone: the most that sharing rows could give."""
-    alone = [system for system in (names.ZERO_EXCHANGE, names.LOCAL_ONLY) if figures.row(platform, system)]
-    best = max(alone, key=lambda system: _mean(figures, platform, system), default=None)
-    return None if best is None else effect(figures, platform, names.POOLED, None, best)
+    return effect(figures, platform, names.POOLED, None, names.ALONE)
 
 
 def text_gain(figures: Figures, platform: str) -> Effect | None:
@@ -103,8 +101,8 @@ def smallest(figures: Figures, finding: Finding) -> tuple[float, str] | None:
 
 
 def known_to(figures: Figures, finding: Finding) -> float:
-    """Half the width of the reference's own interval, as a share of its mean: how much users differ."""
-    row = figures.row(finding.platform, finding.reference)
+    """Half the width of the best alone's own interval, as a share of its mean: how much users differ."""
+    row = figures.row(finding.platform, names.ALONE)
     return 0.0 if row is None or not row.mean else (row.high - row.low) / 2 / row.mean
 
 
@@ -117,7 +115,7 @@ def repeats(rows: tuple[Row, ...], finding: Finding) -> tuple[float, ...]:
         if row.seed is not None
         and (row.platform, row.system, row.epsilon) == (finding.platform, names.FEDERATED, finding.epsilon)
         and (row.slice, row.metric) == (names.HEADLINE_SLICE, names.HEADLINE_METRIC)
-        and row.difference_to == finding.reference
+        and row.difference_to == names.ALONE
     )
 
 

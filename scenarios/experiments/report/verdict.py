@@ -27,7 +27,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The federated system against the stronger of what a platform has alone, or what a closed gate kept.
+    """The federated system against what it is built on: the best its platform has alone, in the same repeats.
 
     ``difference``, ``low``, ``high``: absolute, paired, 95 %; ``p_holm``: two-sided, corrected.
     ``gap``: the share of the way from zero-exchange to pooled (mean, low, high), where there is a way to go.
@@ -35,7 +35,6 @@ class Finding:
 
     platform: str
     epsilon: float | None
-    reference: str
     users: int
     repeats: int
     mean: float
@@ -59,7 +58,7 @@ class Finding:
 
     @property
     def unchanged(self) -> bool:
-        """Whether every user got exactly what the reference gives: the gate stayed closed."""
+        """Whether every user got exactly what the platform has alone: the gate stayed closed."""
         return self.low == self.high == 0
 
     @property

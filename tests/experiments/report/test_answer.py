@@ -5,7 +5,7 @@ import pytest
 from scenarios.experiments.report.answer import Cost, Spent, answer
 from scenarios.experiments.report.verdict import Finding
 
-BASE = Finding("grocery", 8.0, "local-only", 604, 1, 0.1, 0.1, 0.0, -0.001, 0.001, 0.001)
+BASE = Finding("grocery", 8.0, 604, 1, 0.1, 0.1, 0.0, -0.001, 0.001, 0.001)
 GAIN = replace(BASE, difference=0.003, low=0.001, high=0.005)
 NONE = replace(BASE, platform="video")
 UNRESOLVED = replace(BASE, platform="fresh", low=-0.02, high=0.02, users=1893)

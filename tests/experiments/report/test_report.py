@@ -65,7 +65,7 @@ def test_federated_rows_are_compared_with_every_alternative(
         for row in content["rows"]
         if row["system"] == "federated" and row["epsilon"] == 8.0
     }
-    assert compared == {None, "zero-exchange", "local-only", "pooled", "federated"}
+    assert compared == {None, "alone", "zero-exchange", "local-only", "pooled", "federated"}
 
 
 def test_the_joint_entry_and_bytes_by_platform_are_there(content: dict[str, list[dict[str, object]]]) -> None:
@@ -150,7 +150,7 @@ def test_the_page_opens_with_the_answer(written: Written) -> None:
     [
         "Publishing it is itself not covered by any ε",
         "nobody can repeat it",
-        "Every ε and repeat is a what-if",
+        "Each system, ε and repeat is a what-if",
         "one person on grocery, drugstore and fresh",
         "all records of one account on one platform",
         "add/remove one user",
@@ -211,6 +211,15 @@ def test_closed_gates_everywhere_make_a_report_worth_reading(make_record: MakeRe
     assert "unchanged for grocery and fresh" in report.answer.evidence
     assert "gate closed; as for pooled" in text
     Draft202012Validator(schema()).validate(json.loads((tmp_path / "report.json").read_text("utf-8")))
+
+
+def test_a_ledger_that_goes_on_from_run_to_run_is_labelled(make_record: MakeRecord, tmp_path: Path) -> None:
+    record = make_record(0.0, platforms=("grocery", "fresh"), epsilons=(8.0,), scale=0.05)
+    record = replace(record, privacy=tuple(replace(entry, whole_ledger=True) for entry in record.privacy))
+    page = write_report(build_report(record), record, tmp_path)
+    text = " ".join(Page(page.read_text("utf-8")).text.split())
+    assert "Planned for ε = 8: the whole of a ledger" in text and "is a what-if" not in text
+    assert "| ε = 8 (whole ledger) | grocery |" in page.with_name("report.md").read_text("utf-8")
 
 
 def test_an_experiment_without_privacy_says_so(make_record: MakeRecord, tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_a_closed_gate_gives_a_difference_of_exactly_zero(base: np.ndarray) -> N
 
 def test_gates_closed_in_seven_repeats_still_give_exactly_zero(base: np.ndarray) -> None:
     repeats = [measured("federated", base, seed=seed, epsilon=8.0) for seed in range(1, 8)]
-    found = find(comparisons(pl.concat([measured("zero-exchange", base), *repeats])))
+    found = find(comparisons(pl.concat([measured("alone", base), *repeats])))
     assert [(f.low, f.high, f.verdict, f.repeats) for f in found] == [(0.0, 0.0, "none", 7)]
 
 
@@ -99,32 +99,41 @@ def test_no_common_user_gives_no_row(base: np.ndarray) -> None:
     assert rows_of(measured("zero-exchange", base), nobody) == ()
 
 
-def test_the_reference_is_the_stronger_of_the_two_alone(base: np.ndarray) -> None:
-    frames = [measured("zero-exchange", base), measured("local-only", base + 0.05)]
-    found = find(comparisons(pl.concat([*frames, measured("federated", base + 0.02, epsilon=8.0)])))
-    assert [(f.reference, f.verdict) for f in found] == [("local-only", "harm")]
+def test_federated_is_compared_with_what_it_is_built_on(base: np.ndarray) -> None:
+    stronger = [measured("zero-exchange", base + 0.05), measured("local-only", base + 0.04)]
+    frames = [*stronger, measured("alone", base), measured("federated", base + 0.02, epsilon=8.0)]
+    found = find(comparisons(pl.concat(frames)))
+    assert [(f.verdict, f.difference) for f in found] == [("gain", pytest.approx(0.02))]
 
 
-def test_a_closed_gate_is_no_harm_even_where_validation_preferred_the_weaker(base: np.ndarray) -> None:
-    frames = [measured("zero-exchange", base + 0.05), measured("local-only", base)]
-    found = find(comparisons(pl.concat([*frames, measured("federated", base, epsilon=8.0)])))
-    assert [(f.reference, f.verdict, f.unchanged) for f in found] == [("local-only", "none", True)]
+def test_nothing_is_found_where_what_it_is_built_on_was_not_measured(base: np.ndarray) -> None:
+    frames = [measured("zero-exchange", base), measured("federated", base, epsilon=8.0)]
+    assert find(comparisons(pl.concat(frames))) == ()
 
 
-def test_a_slice_is_compared_with_what_is_best_for_everyone(base: np.ndarray) -> None:
-    everyone = [("zero-exchange", base), ("local-only", base - 0.01), ("federated", base)]
-    few = [("zero-exchange", base[:9]), ("local-only", base[:9] + 0.05), ("federated", base[:9])]
-    frames = [measured(system, values, name="new") for system, values in everyone]
-    frames += [measured(system, values, name="cold-0") for system, values in few]
-    found = find(comparisons(pl.concat(frames)), "cold-0")
-    assert [(f.reference, f.users, f.difference) for f in found] == [("zero-exchange", 9, 0.0)]
+def test_every_repeat_is_paired_with_the_base_of_the_same_repeat(base: np.ndarray) -> None:
+    own = {seed: base + 0.1 * seed for seed in (2, 7)}
+    alone = [measured("alone", values, seed=seed) for seed, values in own.items()]
+    federated = [measured("federated", own[(2, 7, 2)[n - 1]], seed=n, epsilon=8.0) for n in (1, 2, 3)]
+    unprotected = [measured("federated", values, seed=seed) for seed, values in own.items()]
+    compared = list(comparisons(pl.concat([*alone, *federated, *unprotected])))
+    assert [(f.low, f.high, f.unchanged) for f in find(compared)] == [(0.0, 0.0, True)] * 2
+    rows = [r for r in build_rows(compared) if r.system == "federated" and r.difference_to == "alone"]
+    assert {(r.epsilon, r.seed) for r in rows} >= {(8.0, 1), (8.0, 3), (8.0, None), (None, 2), (None, 7)}
+    assert all(r.difference == 0 for r in rows)
+
+
+def test_other_systems_are_compared_with_the_mean_over_the_bases(base: np.ndarray) -> None:
+    alone = [measured("alone", base + shift, seed=seed) for seed, shift in ((1, 0.1), (2, 0.3))]
+    row = Figures(rows_of(*alone, measured("ease", base))).row("grocery", "ease", against="alone")
+    assert row is not None and row.difference == pytest.approx(-0.2)
 
 
 def test_holm_covers_every_platform_and_epsilon_of_the_slice(base: np.ndarray) -> None:
     random = np.random.default_rng(6)
     shifted = [(epsilon, base + random.normal(0.004, 0.01, USERS)) for epsilon in (8.0, 3.0, 1.0)]
     federated = [measured("federated", ours, epsilon=epsilon) for epsilon, ours in shifted]
-    frames = [measured("zero-exchange", base), *federated]
+    frames = [measured("alone", base), *federated]
     compared = list(comparisons(pl.concat(frames)))
     raw = [
         compared[0].p_value(compared[0].averaged("federated", e, "ndcg@10") or 0, 0) for e in (8.0, 3.0, 1.0)
@@ -135,7 +144,11 @@ def test_holm_covers_every_platform_and_epsilon_of_the_slice(base: np.ndarray) -
 
 
 def test_the_gap_is_recovered_only_where_there_is_one(base: np.ndarray) -> None:
-    frames = [measured("zero-exchange", base), measured("federated", base + 0.01, epsilon=8.0)]
+    frames = [
+        measured("zero-exchange", base),
+        measured("alone", base),
+        measured("federated", base + 0.01, epsilon=8.0),
+    ]
     wide = find(comparisons(pl.concat([*frames, measured("pooled", base + 0.04)])))[0]
     assert wide.gap == pytest.approx((0.25, 0.25, 0.25), abs=1e-4)
     assert find(comparisons(pl.concat([*frames, measured("pooled", base)])))[0].gap is None

@@ -13,7 +13,7 @@ def finding(
     low: float, high: float, *, platform: str = "grocery", epsilon: float | None = 8.0, p: float = SURE
 ) -> Finding:
     middle = (low + high) / 2
-    return Finding(platform, epsilon, "local-only", 600, 1, 0.1 + middle, 0.1, middle, low, high, p)
+    return Finding(platform, epsilon, 600, 1, 0.1 + middle, 0.1, middle, low, high, p)
 
 
 GAIN, NONE = finding(0.001, 0.004), finding(-0.001, 0.001)

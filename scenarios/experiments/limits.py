@@ -1,0 +1,70 @@
+"""What a reader must know before quoting an experiment: a sentence for each thing left out or declared."""
+
+from collections.abc import Iterator, Mapping
+
+from clients.evaluation import most_users
+from clients.slices import possible_users
+from scenarios.experiments.ground import Ground
+from scenarios.experiments.relations import sharing
+from scenarios.experiments.report.wording import counted, listed
+from scenarios.experiments.spec import ExperimentSpec
+from scenarios.platforms.spec import ScenarioSpec
+
+_ENOUGH = 5
+
+
+def limits(ground: Ground) -> tuple[str, ...]:
+    """The sentences, from what was asked, what the platforms declare and how many users they have."""
+    return (
+        *_kept(ground.spec),
+        *_asked(ground),
+        *_repeated(ground.spec),
+        *declared_relations(ground.scenarios),
+    )
+
+
+def _kept(spec: ExperimentSpec) -> Iterator[str]:
+    if spec.limits.users is not None:
+        yield (
+            f"At most {spec.limits.users} users of each platform took part, chosen by a hash of their identifiers."
+        )
+    if spec.limits.items is not None:
+        yield f"At most {spec.limits.items} items of each catalogue were kept, chosen by a hash of their texts."
+
+
+def _asked(ground: Ground) -> Iterator[str]:
+    for name in ground.scenarios:
+        platform = ground.data(name).platform
+        possible, most = len(possible_users(platform.split.test)), most_users(len(platform.catalog.texts))
+        if possible > most:
+            yield (
+                f"The figures of {name} are of {most:,} users drawn at random from the {possible:,} it could ask, "
+                "so that the scores of its whole catalogue fit into memory."
+            )
+
+
+def _repeated(spec: ExperimentSpec) -> Iterator[str]:
+    seeds, repeats = len(spec.seeds), spec.privacy.repeats
+    if min(seeds, repeats) < _ENOUGH:
+        yield (
+            f"Systems without differential privacy ran with {counted(seeds, 'seed')}, those with it in "
+            f"{counted(repeats, 'repeat')}, where {_ENOUGH} or more would show how much the noise itself varies."
+        )
+
+
+def declared_relations(scenarios: Mapping[str, ScenarioSpec]) -> Iterator[str]:
+    """Platforms that are one retailer's departments, and platforms that share people, as they declare."""
+    converters = dict.fromkeys(one.source.converter for one in scenarios.values() if one.source.departments)
+    for converter in converters:
+        parts = [
+            name
+            for name, one in scenarios.items()
+            if one.source.converter == converter and one.source.departments
+        ]
+        if len(parts) > 1:
+            yield (
+                f"The platforms {listed(parts)} are departments of one retailer, seen as {len(parts)} platforms."
+            )
+    for group in sharing(scenarios):
+        if len(group) > 1:
+            yield f"The platforms {listed(group)} declare that they share people, for whom the joint ε counts."

@@ -1,0 +1,61 @@
+"""What was measured is read back, of the cells that were asked for and no others; what was sampled is said."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from clients.evaluation import LARGEST_SCORES
+from scenarios.experiments.cells import cells
+from scenarios.experiments.limits import limits
+from scenarios.experiments.measuring import kept_metrics, site_folder
+from scenarios.experiments.report.record import METRICS_SCHEMA, Cell
+from scenarios.experiments.spec import ExperimentSpec, Privacy
+
+SPEC = ExperimentSpec(
+    title="t", platforms=("a", "b", "c"), systems=("federated",), privacy=Privacy(epsilons=(8.0,))
+)
+ASKED = cells(SPEC)
+EVERY = (*ASKED, Cell("alone", 1, None))
+
+
+def keep(folder: Path, cell: Cell, platform: str) -> None:
+    row = [platform, cell.system, cell.seed, cell.epsilon, 0, "new", "ndcg@10", 0.5]
+    site = site_folder(folder, cell, platform)
+    site.mkdir(parents=True)
+    pl.DataFrame([row], schema=METRICS_SCHEMA, orient="row").write_parquet(site / "metrics.parquet")
+
+
+def test_metrics_of_other_cells_and_platforms_are_left_where_they_are(tmp_path: Path) -> None:
+    for cell in (*EVERY, Cell("federated", 1, 3.0)):
+        for platform in ("a", "b", "left"):
+            keep(tmp_path, cell, platform)
+    found = kept_metrics(SPEC, tmp_path, ASKED, ["a", "b"])
+    assert set(found.select("platform", "system", "seed", "epsilon").rows()) == {
+        (platform, cell.system, cell.seed, cell.epsilon) for platform in ("a", "b") for cell in EVERY
+    }
+
+
+def test_a_cell_that_was_not_measured_is_missed(tmp_path: Path) -> None:
+    for cell in ASKED:
+        keep(tmp_path, cell, "a")
+    with pytest.raises(FileNotFoundError, match="alone-1"):
+        kept_metrics(SPEC, tmp_path, ASKED, ["a"])
+
+
+@pytest.mark.parametrize(("items", "said"), [(LARGEST_SCORES // 2, True), (LARGEST_SCORES // 3, False)])
+def test_a_platform_with_too_many_scores_is_said_to_be_sampled(items: int, *, said: bool) -> None:
+    each = SimpleNamespace(lengths=np.ones(3, np.int64))
+    test: Any = SimpleNamespace(new=each, repeat=each)
+    platform = SimpleNamespace(split=SimpleNamespace(test=test), catalog=SimpleNamespace(texts=range(items)))
+    scenario = SimpleNamespace(
+        source=SimpleNamespace(departments=()), relations=SimpleNamespace(shares_people_with=())
+    )
+    ground: Any = SimpleNamespace(
+        spec=SPEC, scenarios={"a": scenario}, data=lambda _: SimpleNamespace(platform=platform)
+    )
+    sampled = "The figures of a are of 2 users drawn at random from the 3 it could ask"
+    assert any(limit.startswith(sampled) for limit in limits(ground)) is said
