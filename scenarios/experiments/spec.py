@@ -80,6 +80,8 @@ class ExperimentSpec(_Table):
             )
         if self.sites is not None and self.privacy.unprotected and "federated" in self.systems:
             raise ValueError("named sites take part in private runs alone: set privacy.unprotected = false")
+        if self.sites is not None and self.privacy.ceiling is None:
+            raise ValueError("named sites keep one ledger for all runs: set privacy.ceiling")
         return self
 
     @model_validator(mode="after")
