@@ -1,8 +1,9 @@
 """Fixtures that more than one package's tests use."""
 
 import hashlib
+import json
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from common.deltas import AdapterDelta, Floats
 from common.frame import Frame
 from common.model.training import LocalTraining
 from common.privacy.plan import PrivacyPlan
+from scenarios.experiments.runner import Outcome, run_experiment
+from scenarios.experiments.spec import ExperimentSpec
 from server.checkpoint import RunFolder
 
 HARBOURS = ("amber", "herring", "salt", "timber")
@@ -59,6 +62,20 @@ columns = { user = "who", item = "what", time = "when" }
 items.text = ["what"]
 split.by = "leave-last-out"
 """
+
+# A shop whose files are read: 24 people who buy ten items each of 64.
+SHOP = """
+name = "{name}"
+title = "{name}"
+description = "made up"
+licence = "none"
+source = {{ events = "{name}.csv", items = "items.csv" }}
+columns = {{ user = "who", item = "what", time = "when" }}
+items.text = ["what"]
+split.by = "leave-last-out"
+training = {{ steps = 2, bucket = 32, expected_batch = 8, negatives = 16 }}
+"""
+WORDS = ("red", "blue", "large", "small", "fresh", "dried", "fine", "coarse")
 
 Handle = Callable[[Frame], Frame]
 Relay = Callable[[int, Frame, Handle], Frame | None]
@@ -228,3 +245,82 @@ def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Flee
         return Fleet.of(folders, home / "server", private, **changes)
 
     return make
+
+
+def make_encoder(folder: Path) -> None:
+    """A BERT of two layers with random weights, saved as a published one would be."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import BertConfig, BertModel
+
+    vocabulary = {word: number for number, word in enumerate(("[PAD]", "[UNK]", *WORDS))}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))  # noqa: S106 - no password
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    config = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=64,
+    )
+    BertModel(config).save_pretrained(folder)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "PreTrainedTokenizerFast"}))
+
+
+def make_shop(folder: Path, name: str) -> Path:
+    draw = np.random.default_rng(HARBOURS.index(name))
+    items = [f"{first} {second}" for first in WORDS for second in WORDS]
+    lines = [
+        f"user-{user},{items[item]},2026-01-{day + 1:02}"
+        for user in range(24)
+        for day, item in enumerate(draw.permutation(len(items))[:10])
+    ]
+    (folder / f"{name}.csv").write_text("\n".join(["who,what,when", *lines, ""]))
+    (folder / "items.csv").write_text("\n".join(["what", *items, ""]))
+    path = folder / f"{name}.toml"
+    path.write_text(SHOP.format(name=name))
+    return path
+
+
+@pytest.fixture(scope="session")
+def shops() -> Callable[..., ExperimentSpec]:
+    """``shops(folder, **fields)``: an experiment on four made-up shops whose files are in ``folder``."""
+
+    def make(folder: Path, **changes: Any) -> ExperimentSpec:
+        if not (folder / "encoder").exists():
+            make_encoder(folder / "encoder")
+        fields: dict[str, Any] = {
+            "title": "four shops",
+            "platforms": tuple(str(make_shop(folder, name)) for name in HARBOURS),
+            "systems": ("local-only", "federated"),
+            "rounds": 2,
+            "trackers": (),
+            "model": {"size": "tiny", "features": 16, "encoder": str(folder / "encoder")},
+            "privacy": {"epsilons": (8.0,), "spare": 0},
+        }
+        return ExperimentSpec.model_validate({**fields, **changes})
+
+    return make
+
+
+@dataclass(frozen=True)
+class Voyage:
+    """An experiment that has been run from beginning to end, and where."""
+
+    spec: ExperimentSpec
+    out: Path
+    outcome: Outcome
+
+
+@pytest.fixture(scope="session")
+def voyage(
+    shops: Callable[..., ExperimentSpec], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Voyage]:
+    """A whole experiment on the shops in this process. Do not change what it left; copy it."""
+    folder = tmp_path_factory.mktemp("voyage")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HANSE_CACHE", str(folder / "cache"))
+        patch.setenv("HANSE_QUIET", "1")
+        spec = shops(folder)
+        yield Voyage(spec, folder / "out", run_experiment(spec, folder / "out", workers=1))
