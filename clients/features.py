@@ -1,29 +1,25 @@
 """The platform's item features on disk: encoded once per encoder and catalogue, then memory-mapped."""
 
 import hashlib
-import os
-import tempfile
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from common.errors import DataError, EnvironmentProblem
+from common.cache import cache_folder, keep
+from common.errors import DataError
 from common.model.encoder import Encoder, Progress
-
-
-def default_folder() -> Path:
-    """$HANSE_CACHE, or ~/.cache/hanse."""
-    return Path(os.environ.get("HANSE_CACHE") or Path.home() / ".cache" / "hanse")
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureCache:
     """Raw features by content: a file is named by the digest of encoder, layers and every text in order."""
 
-    folder: Path = field(default_factory=default_folder)
+    folder: Path = field(default_factory=partial(cache_folder, "features"))
 
     def load(
         self, encoder: Encoder, texts: Sequence[str], progress: Progress | None = None
@@ -36,7 +32,7 @@ class FeatureCache:
         """
         path = self.path(encoder, texts)
         if not path.exists():
-            self._write(path, encoder.encode(texts, progress).reshape(len(texts), -1))
+            _write(path, encoder.encode(texts, progress).reshape(len(texts), -1))
         return self._mapped(path, (len(texts), len(encoder.layers) * encoder.width))
 
     def path(self, encoder: Encoder, texts: Sequence[str]) -> Path:
@@ -45,20 +41,7 @@ class FeatureCache:
         for text in texts:
             encoded = text.encode()
             digest.update(len(encoded).to_bytes(8, "big") + encoded)
-        return self.folder / "features" / f"{digest.hexdigest()}.npy"
-
-    def _write(self, path: Path, features: NDArray[np.float32]) -> None:
-        _refuse_non_finite(features, path)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
-                np.save(file, features, allow_pickle=False)
-            Path(file.name).replace(path)
-        except OSError as error:
-            hint = "set HANSE_CACHE to a folder that can be written"
-            raise EnvironmentProblem(
-                "features cannot be kept", where=str(path), why=str(error), hint=hint
-            ) from error
+        return self.folder / f"{digest.hexdigest()}.npy"
 
     def _mapped(self, path: Path, shape: tuple[int, int]) -> NDArray[np.float32]:
         try:
@@ -71,6 +54,13 @@ class FeatureCache:
             raise DataError(f"features of shape {features.shape}", where=str(path), why=f"{shape} expected")
         _refuse_non_finite(features, path)
         return np.asanyarray(features)
+
+
+def _write(path: Path, features: NDArray[np.float32]) -> None:
+    _refuse_non_finite(features, path)
+    content = io.BytesIO()
+    np.save(content, features, allow_pickle=False)
+    keep(path, content.getvalue())
 
 
 def _refuse_non_finite(features: NDArray[np.float32], path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from common.errors import EnvironmentProblem
+from common.files import write_atomically
 
 
 def cache_folder(name: str) -> Path:
@@ -44,6 +45,18 @@ def made_once(folder: Path, fill: Callable[[Path], None]) -> Path:
         if draft:
             shutil.rmtree(draft, ignore_errors=True)
     return folder
+
+
+def keep(path: Path, content: bytes) -> None:
+    """Write one derived file, wholly or not at all.
+
+    Raises:
+        EnvironmentProblem: where it cannot be written.
+    """
+    try:
+        write_atomically(path, content)
+    except OSError as error:
+        raise _unwritable(path, error) from error
 
 
 def _unwritable(folder: Path, error: OSError) -> EnvironmentProblem:

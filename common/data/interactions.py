@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -17,9 +18,10 @@ MISSING_USER: Final = "missing user"
 MISSING_ITEM: Final = "missing item"
 UNKNOWN_ITEM: Final = "item without text"
 UNPARSABLE_TIME: Final = "unparsable time"
+AFTER_END: Final = "after the split's end"
 UNPARSABLE_VALUE: Final = "unparsable value"
 DUPLICATE: Final = "duplicate event"
-REASONS: Final = (MISSING_USER, MISSING_ITEM, UNKNOWN_ITEM, UNPARSABLE_TIME, UNPARSABLE_VALUE)
+REASONS: Final = (MISSING_USER, MISSING_ITEM, UNKNOWN_ITEM, UNPARSABLE_TIME, AFTER_END, UNPARSABLE_VALUE)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,32 +46,40 @@ class Interactions:
         """The same events, grouped by user."""
         return Sequences.group(len(self.user_keys), self.users, self.items, self.times, self.values)
 
-    def limit(self, users: int | None = None, items: int | None = None) -> "Interactions":
-        """The first ``users`` users and their events with the first ``items`` items.
-
-        Users and items are numbered in a public pseudo-random order, so this is a fair sample, the same
-        people on every platform that knows them. Users left without an event stay, as people unknown to the
-        platform do.
-        """
-        keys = self.user_keys[:users]
-        mask = self.users < len(keys)
-        if items is not None:
-            mask &= self.items < items
+    def with_first_items(self, count: int) -> "Interactions":
+        """The events with the first ``count`` items of the catalogue; users left without one stay."""
+        mask = self.items < count
         kept = (self.users[mask], self.items[mask], self.times[mask], self.values[mask])
-        return Interactions(*kept, user_keys=keys, dropped=self.dropped)
+        return Interactions(*kept, user_keys=self.user_keys, dropped=self.dropped)
 
 
 def order_users(names: Iterable[str]) -> tuple[str, ...]:
-    """Users in a public pseudo-random order (SHA-256), so that the first ``n`` are a fair sample."""
-    return tuple(sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest()))
+    """Users in a public pseudo-random order (SHA-256), so that the first ones are a fair sample."""
+    return tuple(sorted(names, key=_place))
 
 
-def label(rows: pl.LazyFrame, users: Sequence[str], index: Mapping[str, int]) -> pl.LazyFrame:
+def count_users(ordered: Sequence[str], share: float) -> int:
+    """How many of the users, ordered by :func:`order_users`, belong to a public ``share`` (0 to 1) of them.
+
+    A user belongs where SHA-256 of the identifier lies below ``share`` of its range: nobody else decides, as
+    somebody would in a cut-off by rank, so one user more or less leaves all others where they are. A person
+    is in or out on every platform alike, and a smaller share is part of a larger.
+    """
+    return bisect_left(ordered, share * 2**256, key=lambda name: int.from_bytes(_place(name)))
+
+
+def _place(name: str) -> bytes:
+    return hashlib.sha256(name.encode()).digest()
+
+
+def label(
+    rows: pl.LazyFrame, users: Sequence[str], index: Mapping[str, int], end: int | None = None
+) -> pl.LazyFrame:
     """Lazily, for each row the numbers of its user and item, and the ``reason`` to drop it, if any.
 
     ``rows`` has the columns ``user`` and ``item`` (text), ``time`` (seconds, null where unparsable) and ``value``
-    (float, null where unparsable). ``index`` gives the number of each item that has a text. Identifiers, by far
-    the largest columns, end here.
+    (float, null where unparsable). ``index`` gives the number of each item that has a text; ``end`` (seconds) is
+    the moment from which on events are left out. Identifiers, by far the largest columns, end here.
     """
     owners = pl.LazyFrame({"user": users, "owner": range(len(users))}, {"user": pl.String, "owner": pl.Int32})
     numbers = pl.LazyFrame(
@@ -80,6 +90,7 @@ def label(rows: pl.LazyFrame, users: Sequence[str], index: Mapping[str, int]) ->
         (MISSING_ITEM, pl.col("item").is_null() | (pl.col("item") == "")),
         (UNKNOWN_ITEM, pl.col("number").is_null()),
         (UNPARSABLE_TIME, pl.col("time").is_null()),
+        (AFTER_END, pl.col("time") >= pl.lit(end, pl.Int64)),
         (UNPARSABLE_VALUE, pl.col("value").is_null() | ~pl.col("value").is_finite()),
     )
     reason = pl.coalesce(pl.when(bad).then(pl.lit(reason)) for reason, bad in reasons)

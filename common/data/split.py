@@ -34,24 +34,26 @@ class Split:
     test: Cut
 
 
-def global_time(sequences: Sequences, *, validation_days: float, test_days: float) -> Split:
-    """The last ``test_days`` of the data are the test, the ``validation_days`` before them validation.
+def global_time(sequences: Sequences, *, end: int, validation_days: float, test_days: float) -> Split:
+    """The ``test_days`` before ``end`` are the test, the ``validation_days`` before them validation.
 
     The same two moments for everyone: no model sees anything that happened after the moment it is asked
-    about.
+    about. ``end``, in seconds since 1970, is public: were it read from the events, one user's last event would
+    move everybody's rows, and the sensitivity of training would no longer be one user's. Events at or after
+    it are left out.
 
     Raises:
         DataError: where nothing is left to learn from.
     """
-    end = int(sequences.times.max()) + 1
+    sequences = sequences.keep(sequences.times < end)
     test = end - round(test_days * DAY)
     validation = test - round(validation_days * DAY)
     before, between = sequences.times < validation, (sequences.times >= validation) & (sequences.times < test)
     if not before.any():
         raise DataError(
             "no event is older than the validation period",
-            why=f"the data span {(end - int(sequences.times.min())) / DAY:.1f} days",
-            hint="shorten split.validation_days and split.test_days",
+            why=f"it begins {(end - validation) / DAY:g} days before split.end",
+            hint="see split.end; shorten split.validation_days and split.test_days",
         )
     return _split(sequences, before, between)
 
@@ -59,7 +61,8 @@ def global_time(sequences: Sequences, *, validation_days: float, test_days: floa
 def leave_last_out(sequences: Sequences) -> Split:
     """Each user's last event is the test, the one before it validation.
 
-    Comparable with the literature; but what others did later is known when an early user is asked about. A
+    Each user's own events decide, nobody else's. Comparable with the literature; but what others did later is
+    known when an early user is asked about. A
     user needs two events to be tested and three to be validated on; the first event is always known.
     """
     remaining = np.repeat(sequences.lengths, sequences.lengths) - sequences.positions  # 1 at the last event

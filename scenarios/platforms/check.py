@@ -94,6 +94,11 @@ def _sizes(cut: Cut) -> CutSizes:
 
 def _notes(spec: ScenarioSpec, items: ItemReading, interactions: Interactions) -> Iterator[str]:
     users, dropped = len(interactions.user_keys), sum(interactions.dropped.values())
+    if not spec.public_catalogue:
+        yield (
+            "the catalogue is read from the events, which are private rows: right for a rehearsal alone; to train "
+            "with differential privacy, give a public file of items in source.items"
+        )
     if users < spec.training.bucket:
         yield f"training.bucket is {spec.training.bucket}, but there are {users} users: it is to be a lower bound"
     if single := _users_with_one_event(interactions):

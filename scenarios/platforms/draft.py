@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -41,6 +42,8 @@ title = {title}
 description = "What the platform is, who its users are, and which others know some of the same people."
 licence = "private"
 
+# Without items the catalogue is read from the events, which are private rows: right for a rehearsal alone.
+# To train with differential privacy, give a public file of items: items = "items.csv"
 [source]
 events = {events}
 
@@ -53,8 +56,12 @@ time = {time}
 [items]
 text = {texts}
 
+# The days count back from end; events at or after it are left out. This one is proposed from the latest row.
+# In production it must be a public choice, such as the end of a quarter, and not be read from the rows: else
+# one user would move what is learned from all others.
 [split]
 by = "global-time"
+end = {end}
 validation_days = {days}
 test_days = {days}
 
@@ -78,6 +85,7 @@ def draft(file: Path, toml: Path) -> tuple[str, tuple[str, ...]]:
     texts = [column for column in columns if column not in roles.values() and _words(column) & set(_TEXTS)]
     unit = _time_unit(table, file, roles["time"])
     bucket = 1 << max(0, _count_users(table, file, roles["user"]).bit_length() - 1)
+    end, days = _end_and_days(table, file, roles["time"], unit)
     optional = {"value": roles["value"], "time_unit": unit if unit != "s" else None}
     text = _TEMPLATE.format(
         file=file.name,
@@ -88,7 +96,8 @@ def draft(file: Path, toml: Path) -> tuple[str, tuple[str, ...]]:
         **{role: _quoted(roles[role] or UNKNOWN) for role in REQUIRED},
         optional="".join(f"{key} = {_quoted(value)}\n" for key, value in optional.items() if value),
         texts=_quoted(texts or [UNKNOWN]),
-        days=_test_days(table, file, roles["time"], unit),
+        end=end.isoformat(),
+        days=days,
         bucket=bucket,
         batch=max(1, bucket // 8),
     )
@@ -123,13 +132,16 @@ def _time_unit(table: pl.LazyFrame, file: Path, column: str | None) -> str:
     return next((unit for least, unit in _UNITS if latest >= least), "s")
 
 
-def _test_days(table: pl.LazyFrame, file: Path, column: str | None, unit: str) -> int:
-    """Six weeks, or an eighth of what the data span where that is less."""
+def _end_and_days(table: pl.LazyFrame, file: Path, column: str | None, unit: str) -> tuple[date, int]:
+    """The midnight (UTC) after the last event; and six weeks, or an eighth of what the data span if less."""
     if column is None:
-        return 42
+        return datetime.now(UTC).date(), 42
     times = seconds(pl.col(column), schema_of(table, file, [])[column], unit)
-    span = collect(table.select(times.max() - times.min()), file).item() or 0
-    return int(min(42, max(1, span // (8 * DAY))))
+    first, last = collect(table.select(times.min().alias("first"), times.max().alias("last")), file).row(0)
+    if last is None:
+        return datetime.now(UTC).date(), 42
+    days = int(min(42, max(1, (last - first) // (8 * DAY))))
+    return datetime.fromtimestamp(last, UTC).date() + timedelta(days=1), days
 
 
 def _name(stem: str) -> str:

@@ -22,19 +22,17 @@ class Platform:
 def load_platform(
     spec: ScenarioSpec, *, users: int | None = None, items: int | None = None, key: bytes | None = None
 ) -> Platform:
-    """Read, clean and split a platform's data, or a sample of ``users`` users and ``items`` items.
+    """Read, clean and split a platform's data, or a sample of about ``users`` users and ``items`` items.
+
+    Each user is in the sample or not by the identifier alone, with probability ``users`` / ``training.bucket``:
+    of a platform with just as many users as its bucket, ``users`` are expected. Items are the first of the
+    catalogue, which is public.
 
     Raises:
         DataError: as ``readers.read`` and the split do.
     """
-    interactions, catalog = limit(*read(spec, key), users=users, items=items)
-    return Platform(spec, interactions, catalog, spec.split.apply(interactions.sequences()))
-
-
-def limit(
-    interactions: Interactions, catalog: ItemCatalog, *, users: int | None = None, items: int | None = None
-) -> tuple[Interactions, ItemCatalog]:
-    """A sample by a public rule: the users and items whose identifiers and texts hash (SHA-256) lowest."""
+    share = 1.0 if users is None else min(1.0, users / spec.training.bucket)
+    interactions, catalog = read(spec, key, share)
     if items is not None:
-        catalog = catalog.first(items)
-    return interactions.limit(users, items), catalog
+        interactions, catalog = interactions.with_first_items(items), catalog.first(items)
+    return Platform(spec, interactions, catalog, spec.split.apply(interactions.sequences()))

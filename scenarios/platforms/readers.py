@@ -9,7 +9,7 @@ from functools import cache
 import polars as pl
 
 from common.data.catalog import ItemCatalog, merge_by_text
-from common.data.interactions import Interactions, clean, label, order_users
+from common.data.interactions import Interactions, clean, count_users, label, order_users
 from common.data.redact import redact
 from common.errors import DataError
 from scenarios.platforms.sources import Tables, tables_of
@@ -33,18 +33,21 @@ class ItemReading:
     redacted: Mapping[str, int]
 
 
-def read(spec: ScenarioSpec, key: bytes | None = None) -> tuple[Interactions, ItemCatalog]:
+def read(
+    spec: ScenarioSpec, key: bytes | None = None, share: float = 1.0
+) -> tuple[Interactions, ItemCatalog]:
     """The platform's cleaned events and its whole catalogue, items nobody chose included.
 
     ``key`` is the site's secret for hashing user identifiers. Without one they are hashed under the
     scenario's name, which hides nothing from someone who can guess them: right for public data only.
+    ``share`` of the users are kept, see ``common.data.interactions.count_users``.
 
     Raises:
         DataError: where a file cannot be read, lacks a column, or nothing is left after cleaning.
     """
     tables = tables_of(spec.source)
     items = read_items(spec, tables)
-    return read_events(spec, tables, items.index, key), items.catalog
+    return read_events(spec, tables, items.index, key, share), items.catalog
 
 
 def read_items(spec: ScenarioSpec, tables: Tables) -> ItemReading:
@@ -82,14 +85,19 @@ def _joined(parts: Iterable[str | None]) -> str:
 
 
 def read_events(
-    spec: ScenarioSpec, tables: Tables, index: Mapping[str, int], key: bytes | None = None
+    spec: ScenarioSpec,
+    tables: Tables,
+    index: Mapping[str, int],
+    key: bytes | None = None,
+    share: float = 1.0,
 ) -> Interactions:
-    """The cleaned events with items of ``index``; only the columns named in the scenario are read."""
+    """The cleaned events of a ``share`` of the users; only the columns named in the scenario are read."""
     table = scan(tables.events)
     rows = _events(table, spec.columns, tables)
     named = rows.select(pl.col("user").unique()).filter(pl.col("user") != "")
     users = order_users(collect(named, tables.events)["user"])
-    labelled = collect(label(rows, users, index), tables.events)
+    inside = pl.col("owner").is_null() | (pl.col("owner") < count_users(users, share))
+    labelled = collect(label(rows, users, index, spec.split.end_seconds).filter(inside), tables.events)
     return clean(labelled, users, key if key is not None else f"hanse/public/{spec.name}".encode())
 
 

@@ -1,9 +1,18 @@
 """ScenarioSpec: a platform's public declaration, one TOML file."""
 
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    model_validator,
+)
 
 from common.data.sequences import Sequences
 from common.data.split import Split, global_time, leave_last_out
@@ -13,6 +22,19 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 Text = Annotated[str, Field(min_length=1)]
 
 
+def _no_number(value: Any) -> Any:
+    if isinstance(value, int | float):
+        raise ValueError("should be a date or a time, such as 2024-01-01, not a number")
+    return value
+
+
+def _in_utc(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+Moment = Annotated[datetime, BeforeValidator(_no_number), AfterValidator(_in_utc)]
+
+
 class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -20,8 +42,8 @@ class _Table(BaseModel):
 class Source(_Table):
     """Where rows come from: files beside the TOML, or a package read through its ``converter``.
 
-    ``items`` may be left out where the events file holds the items' texts too. ``departments`` selects a part
-    of ``completejourney``.
+    ``items`` may be left out, for a rehearsal, where the events file holds the items' texts too.
+    ``departments`` selects a part of ``completejourney``.
     """
 
     events: Path | None = None
@@ -58,22 +80,39 @@ class Items(_Table):
 
 
 class SplitRule(_Table):
-    """How events are divided: see ``common.data.split``. The days belong to ``global-time``."""
+    """How events are divided: see ``common.data.split``.
+
+    ``end`` and the days belong to ``global-time``: the days count back from ``end``, a public moment (UTC unless
+    it says), and events at or after it are left out.
+    """
 
     by: Literal["global-time", "leave-last-out"] = "global-time"
+    end: Moment | None = None
     validation_days: PositiveFloat = 42
     test_days: PositiveFloat = 42
 
     def apply(self, sequences: Sequences) -> Split:
         """The split of ``sequences`` by this rule."""
-        if self.by == "leave-last-out":
+        if self.end_seconds is None:
             return leave_last_out(sequences)
-        return global_time(sequences, validation_days=self.validation_days, test_days=self.test_days)
+        return global_time(
+            sequences,
+            end=self.end_seconds,
+            validation_days=self.validation_days,
+            test_days=self.test_days,
+        )
+
+    @property
+    def end_seconds(self) -> int | None:
+        """``end`` in seconds since 1970; ``None`` where the split has no common end."""
+        return None if self.end is None else int(self.end.timestamp())
 
     @model_validator(mode="after")
-    def _days_have_a_reader(self) -> Self:
-        if self.by == "leave-last-out" and self.model_fields_set & {"validation_days", "test_days"}:
-            raise ValueError("validation_days and test_days belong to global-time")
+    def _end_where_it_counts(self) -> Self:
+        if self.by == "global-time" and self.end is None:
+            raise ValueError("global-time counts back from a public moment: give end, such as 2024-01-01")
+        if self.by == "leave-last-out" and self.model_fields_set & {"end", "validation_days", "test_days"}:
+            raise ValueError("end, validation_days and test_days belong to global-time")
         return self
 
 
@@ -96,9 +135,18 @@ class ScenarioSpec(_Table):
     source: Source
     columns: Columns
     items: Items
-    split: SplitRule = SplitRule()
+    split: SplitRule
     training: LocalTraining = LocalTraining()
     relations: Relations = Relations()
+
+    @property
+    def public_catalogue(self) -> bool:
+        """Whether items come from a file of their own or a public data set, not from the users' rows.
+
+        A catalogue read from the events changes with each user: it moves the features and the negatives of all
+        others, and no noise hides that.
+        """
+        return self.source.converter is not None or self.source.items not in (None, self.source.events)
 
     @model_validator(mode="after")
     def _ratings_need_values(self) -> Self:

@@ -12,7 +12,9 @@ SUFFIXES: Final = (".parquet", ".csv", ".tsv", ".jsonl", ".ndjson")
 
 
 def scan(path: Path) -> pl.LazyFrame:
-    """The file as a lazy table, by its suffix. Columns of CSV files are text.
+    """The file as a lazy table, by its suffix. Columns of CSV and JSON lines are text, whatever they hold.
+
+    Were their types inferred, one row could change how all others are read: 1 would become 1.0.
 
     Raises:
         DataError: where the file is missing, empty, of another kind, or a CSV file has uneven rows.
@@ -32,7 +34,8 @@ def scan(path: Path) -> pl.LazyFrame:
         # Polars counts a row's fields only where it reads every column: else a stray comma shifts them unseen.
         collect(table.select(pl.all().count()), path)
         return table
-    return pl.scan_ndjson(path, infer_schema_length=10_000)
+    names = schema_of(pl.scan_ndjson(path, infer_schema_length=10_000), path, [])
+    return pl.scan_ndjson(path, schema=dict.fromkeys(names, pl.String))
 
 
 def schema_of(table: pl.LazyFrame, path: Path, needed: list[str]) -> pl.Schema:

@@ -33,4 +33,4 @@ def sequences() -> Sequences:
 
 @pytest.fixture(scope="session")
 def split(sequences: Sequences) -> Split:
-    return global_time(sequences, validation_days=15, test_days=15)
+    return global_time(sequences, end=DAYS * DAY, validation_days=15, test_days=15)

@@ -3,7 +3,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from clients.features import FeatureCache, default_folder
+from clients.features import FeatureCache
 from common.errors import DataError, EnvironmentProblem
 
 
@@ -30,7 +30,7 @@ def test_a_catalogue_is_encoded_once_and_mapped_afterwards(tmp_path):
     assert second.shape == (2, 6)
     assert not second.flags.writeable
     assert np.array_equal(first, second)
-    assert [path.suffix for path in (tmp_path / "features").iterdir()] == [".npy"]
+    assert [path.suffix for path in tmp_path.iterdir()] == [".npy"]
 
 
 def test_the_address_is_the_content(tmp_path):
@@ -71,10 +71,10 @@ def test_a_file_spoiled_on_disk_is_refused(tmp_path):
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "features").write_text("a file where the folder should be")
     with pytest.raises(EnvironmentProblem) as caught:
-        FeatureCache(tmp_path).load(Counting(), ["milk"])
+        FeatureCache(tmp_path / "features").load(Counting(), ["milk"])
     assert "HANSE_CACHE" in caught.value.hint
 
 
 def test_the_environment_names_the_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("HANSE_CACHE", str(tmp_path))
-    assert default_folder() == tmp_path
+    assert FeatureCache().folder == tmp_path / "features"

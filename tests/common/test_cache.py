@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from common.cache import cache_folder, made_once
+from common.cache import cache_folder, keep, made_once
 from common.errors import EnvironmentProblem
 
 
@@ -62,4 +62,12 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("HANSE_CACHE", str(tmp_path / "file"))
     with pytest.raises(EnvironmentProblem, match="the cache cannot be written") as caught:
         cache_folder("sources")
+    assert "HANSE_CACHE" in caught.value.hint
+
+
+def test_one_file_is_kept_or_its_failure_told(tmp_path: Path) -> None:
+    keep(tmp_path / "file", b"x")
+    assert (tmp_path / "file").read_bytes() == b"x"
+    with pytest.raises(EnvironmentProblem, match="the cache cannot be written") as caught:
+        keep(tmp_path / "file" / "below", b"x")
     assert "HANSE_CACHE" in caught.value.hint

@@ -20,7 +20,7 @@ name = "{name}"
 title = "{name}"
 description = "made up"
 licence = "none"
-source.events = "{name}.csv"
+source = {{ events = "{name}.csv", items = "items.csv" }}
 columns = {{ user = "who", item = "what", time = "when" }}
 items.text = ["what"]
 split.by = "leave-last-out"
@@ -60,6 +60,7 @@ def make_shop(folder: Path, name: str) -> Path:
         for day, item in enumerate(draw.permutation(len(items))[:10])
     ]
     (folder / f"{name}.csv").write_text("\n".join(["who,what,when", *lines, ""]))
+    (folder / "items.csv").write_text("\n".join(["what", *items, ""]))
     path = folder / f"{name}.toml"
     path.write_text(SCENARIO.format(name=name))
     return path

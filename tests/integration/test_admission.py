@@ -87,7 +87,7 @@ def test_an_admitted_run_is_seen_to_open_the_data(federation: Make, tmp_path: Pa
             "experiment", "run", experiment(tmp_path, 0.5), "--out", tmp_path / "out", "--workers", 1
         )
     assert finished.returncode == 0, finished.stderr
-    assert set(names) == {"amber.csv", "herring.csv", "salt.csv", "timber.csv"}
+    assert set(names) == {"amber.csv", "herring.csv", "items.csv", "salt.csv", "timber.csv"}
     assert (tmp_path / "out" / "report.html").exists()
 
 

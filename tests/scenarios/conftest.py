@@ -32,6 +32,7 @@ value = "stars"
 [items]
 text = ["title", "category"]
 [split]
+end = 2024-01-03T11:00:00
 validation_days = 0.5
 test_days = 0.5
 [training]

@@ -74,3 +74,11 @@ def test_a_draft_in_another_folder_finds_the_file(rows: list[str], tmp_path: Pat
     file.write_text("\n".join(rows))
     toml.write_text(draft(file, toml)[0].replace("_days = 42", "_days = 0.5"))
     assert check(load_scenario(toml)).users == 3
+
+
+def test_the_end_is_proposed_as_the_midnight_after_the_last_event(rows: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "shop.csv"
+    file.write_text("\n".join(rows))
+    text, _ = draft(file, tmp_path / "shop.toml")
+    assert "\nend = 2024-01-04\n" in text
+    assert "must be a public choice" in text

@@ -8,7 +8,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from scenarios.platforms.load import limit, load_platform
+from common.data.interactions import hash_user
+from scenarios.platforms.load import Platform, load_platform
 from scenarios.platforms.readers import read
 from scenarios.platforms.registry import load_scenario
 from scenarios.platforms.sources import tables_of
@@ -37,11 +38,41 @@ def test_the_key_changes_the_names_of_users_and_nothing_else(shop: Shop, rows: l
 
 
 def test_a_sample_is_a_part_of_the_whole(shop: Shop, rows: list[str]) -> None:
-    whole, catalog = read(shop(rows))
-    sample, fewer = limit(whole, catalog, users=2, items=2)
-    assert fewer.texts == catalog.texts[:2]
-    assert sample.user_keys == whole.user_keys[:2]
-    assert not len(sample) or sample.items.max() < 2
+    spec = shop(rows)
+    whole, catalog = read(spec)
+    sample = load_platform(spec, users=1, items=2)  # of a bucket of 2: the half of all identifiers
+    kept = sample.interactions.user_keys
+    assert sample.catalog.texts == catalog.texts[:2]
+    assert kept == whole.user_keys[: len(kept)] != whole.user_keys
+    assert not len(sample.interactions) or sample.interactions.items.max() < 2
+    assert load_platform(spec, users=3).interactions.user_keys == whole.user_keys
+
+
+def rows_by_user(platform: Platform) -> dict[str, list[list[int]]]:
+    """What each user, by key, is learned from, chosen by and judged on."""
+    cuts = platform.split.validation, platform.split.test
+    parts = [part for cut in cuts for part in (cut.known, cut.new, cut.repeat)]
+    keys = platform.interactions.user_keys
+    return {key: [part.of(user).tolist() for part in parts] for user, key in enumerate(keys)}
+
+
+@pytest.mark.parametrize("newcomer", [f"zoe{number}" for number in range(6)])
+@pytest.mark.parametrize("users", [None, 1])
+def test_one_more_user_changes_no_other_from_file_to_split(
+    shop: Shop, rows: list[str], tmp_path: Path, users: int | None, newcomer: str
+) -> None:
+    (tmp_path / "items.csv").write_text("product,title,category\np1,Tea,a\np2,Rice,b\np3,Soap,c\np4,Jam,d\n")
+    more = [f"{newcomer},p9,2031-01-01,9,Only hers,new", f"{newcomer},p4,1999-01-01,x,,"]
+    more += [f"{newcomer},p4,2024-01-0{day},1,," for day in (1, 2, 3)]
+
+    def found(lines: list[str]) -> dict[str, list[list[int]]]:
+        spec = shop(lines)
+        source = spec.source.model_copy(update={"items": tmp_path / "items.csv"})
+        return rows_by_user(load_platform(spec.model_copy(update={"source": source}), users=users))
+
+    before, after = found(rows), found([*rows, *more])
+    key = hash_user(newcomer, b"hanse/public/corner-shop")
+    assert {name: parts for name, parts in after.items() if name != key} == before
 
 
 @pytest.fixture

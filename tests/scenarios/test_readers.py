@@ -69,7 +69,7 @@ def test_rows_dropped_are_counted_by_reason(shop: Shop, rows: list[str]) -> None
         ",p1,2024-01-05,5,Green tea,drinks",
         "ann,p1,yesterday,5,Green tea,drinks",
         "ann,p9,2024-01-05,5,,",
-        "ann,p1,2024-01-05,many,Green tea,drinks",
+        "ann,p1,2024-01-02,many,Green tea,drinks",
     ]
     interactions, _ = read(shop([*rows, *bad]))
     assert len(interactions) == 6
@@ -168,3 +168,25 @@ def test_no_item_has_a_text(shop: Shop, rows: list[str]) -> None:
 def test_a_user_with_one_event_is_kept(shop: Shop, rows: list[str]) -> None:
     interactions, _ = read(shop(rows))
     assert 1 in interactions.sequences().lengths
+
+
+def test_one_line_of_json_does_not_change_how_others_are_read(
+    shop: Shop, rows: list[str], tmp_path: Path
+) -> None:
+    spec, path = shop(rows), tmp_path / "events.jsonl"
+    event = {
+        "customer": "ann",
+        "product": 1,
+        "bought": "2024-01-01",
+        "stars": 3,
+        "title": "Tea",
+        "category": "a",
+    }
+    (tmp_path / "items.csv").write_text("product,title,category\n1,Tea,a\n")
+    files = {"events": path, "items": tmp_path / "items.csv"}
+    spec = spec.model_copy(update={"source": spec.source.model_copy(update=files)})
+    others = {"customer": "bob", "product": 1.5, "stars": "many"}
+    path.write_text("\n".join(json.dumps(line) for line in (event, event | others)))
+    interactions, _ = read(spec)
+    assert len(interactions) == 1
+    assert dict(interactions.dropped) == {"item without text": 1}

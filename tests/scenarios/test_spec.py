@@ -34,7 +34,7 @@ def test_unknown_key_wrong_type_and_missing_key_all_at_once(toml: Path) -> None:
     )
     assert sorted(said(path)) == [
         ":1 licence: missing key",
-        ":17 training.bucket: input should be a valid integer, unable to parse string as an integer",
+        ":18 training.bucket: input should be a valid integer, unable to parse string as an integer",
         ":6 columns.time: missing key",
         ':9 columns.tiem: unknown key (did you mean "time"?)',
     ]
@@ -49,8 +49,14 @@ def test_unknown_key_wrong_type_and_missing_key_all_at_once(toml: Path) -> None:
             'events = "e.csv"\ndepartments = ["X"]',
             ":5 source: departments belong to",
         ),
-        ("expected_batch = 1", "expected_batch = 3", ":17 training: expected_batch exceeds bucket"),
-        ("[split]", '[split]\nby = "leave-last-out"', ":14 split: validation_days and test_days belong to"),
+        ("expected_batch = 1", "expected_batch = 3", ":18 training: expected_batch exceeds bucket"),
+        ("[split]", '[split]\nby = "leave-last-out"', ":14 split: end, validation_days and test_days"),
+        (
+            "end = 2024-01-03T11:00:00\n",
+            "",
+            ":14 split: global-time counts back from a public moment: give end",
+        ),
+        ("end = 2024-01-03T11:00:00", "end = 20240103", ":15 split.end: should be a date or a time, such as"),
         ('name = "corner-shop"', 'name = "Corner Shop"', ":1 name: string should match pattern"),
         ('text = ["title", "category"]', "text = []", ":13 items.text: "),
     ],
@@ -90,3 +96,41 @@ def test_the_four_that_come_with_the_project() -> None:
 def test_a_specification_survives_json(toml: Path) -> None:
     spec = load_scenario(toml)
     assert ScenarioSpec.model_validate_json(spec.model_dump_json()) == spec
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "2024-01-03",
+        '"2024-01-03"',
+        "2024-01-03T00:00:00Z",
+        '"2024-01-02T19:00:00-05:00"',
+        "2024-01-03T00:00:00",
+    ],
+)
+def test_the_end_in_all_its_forms(toml: Path, written: str) -> None:
+    spec = load_scenario(changed(toml, ("end = 2024-01-03T11:00:00", f"end = {written}")))
+    assert spec.split.end_seconds == 1_704_240_000
+
+
+def test_the_split_is_to_be_declared(toml: Path) -> None:
+    toml.write_text(
+        toml.read_text().replace("[split]\nend = 2024-01-03T11:00:00\n", "").replace("_days = 0.5", "")
+    )
+    lines = [line for line in toml.read_text().splitlines() if line not in ("validation", "test")]
+    toml.write_text("\n".join(lines))
+    assert said(toml) == [":1 split: missing key"]
+
+
+@pytest.mark.parametrize(
+    ("items", "public"), [("", False), ('items = "items.csv"', True), ('items = "events.csv"', False)]
+)
+def test_a_catalogue_is_public_where_it_is_not_read_from_the_events(
+    toml: Path, items: str, public: bool
+) -> None:
+    path = changed(toml, ('events = "events.csv"', f'events = "events.csv"\n{items}'))
+    assert load_scenario(path).public_catalogue is public
+
+
+def test_the_catalogues_that_come_with_the_project_are_public() -> None:
+    assert all(load_scenario(name).public_catalogue for name in builtin_names())

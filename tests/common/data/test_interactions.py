@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.data.interactions import Interactions, clean, hash_user, label, order_users
+from common.data.interactions import Interactions, clean, count_users, hash_user, label, order_users
 from common.errors import DataError
 
 INDEX = {"tea": 0, "rice": 1, "soap": 2}
@@ -99,13 +99,44 @@ def test_the_numbering_of_users_does_not_depend_on_the_key() -> None:
     assert cleaned(rows, key=b"a").times.tolist() == cleaned(rows, key=b"b").times.tolist()
 
 
-def test_a_sample_keeps_the_first_users_and_items() -> None:
+def test_a_sample_of_items_keeps_every_user() -> None:
     rows = [(f"user {number}", item, number, 1.0) for number in range(20) for item in INDEX]
-    whole = cleaned(rows)
-    sample = whole.limit(users=5, items=2)
-    assert sample.user_keys == whole.user_keys[:5]
-    assert len(sample) == 10
+    whole = cleaned([*rows, ("soap only", "soap", 1, 1.0)])
+    sample = whole.with_first_items(2)
+    assert sample.user_keys == whole.user_keys
+    assert len(sample) == 40
     assert set(sample.items.tolist()) == {0, 1}
+
+
+def kept(names: set[str], share: float) -> set[str]:
+    ordered = order_users(names)
+    return set(ordered[: count_users(ordered, share)])
+
+
+@given(st.sets(st.text(max_size=4), max_size=20), st.text(max_size=4), st.floats(0, 1))
+def test_one_more_user_puts_no_other_in_or_out_of_the_sample(
+    names: set[str], newcomer: str, share: float
+) -> None:
+    assert kept(names | {newcomer}, share) - {newcomer} == kept(names, share) - {newcomer}
+
+
+def test_a_share_is_met_in_expectation_and_a_smaller_one_lies_within() -> None:
+    names = {f"user {number}" for number in range(4000)}
+    half, quarter = kept(names, 0.5), kept(names, 0.25)
+    assert 1900 < len(half) < 2100
+    assert 900 < len(quarter) < 1100
+    assert quarter < half
+    assert kept(names, 0.0) == set()
+    assert kept(names, 1.0) == names
+
+
+def test_events_from_the_end_on_are_dropped_for_it() -> None:
+    rows = [("ann", "tea", 5, 1.0), ("ann", "rice", 6, 1.0), ("bob", "tea", 7, None)]
+    frame = pl.DataFrame(rows, SCHEMA, orient="row")
+    users = order_users(["ann", "bob"])
+    found = clean(label(frame.lazy(), users, INDEX, end=6).collect(), users, b"key")
+    assert found.times.tolist() == [5]
+    assert dict(found.dropped) == {"after the split's end": 2}
 
 
 @pytest.mark.parametrize("rows", [[], [(None, "tea", 5, 1.0), ("ann", "tea", None, 1.0)]])
