@@ -125,7 +125,11 @@ class SiteFolder:
         """
         pinned = list(self.path.glob("charters/*/charter.json"))
         if not pinned:
-            raise CharterInvalid("no charter is pinned here", where=str(self.path), hint="an experiment drafts one and has its sites pin it")
+            raise CharterInvalid(
+                "no charter is pinned here",
+                where=str(self.path),
+                hint="an experiment drafts one and has its sites pin it",
+            )
         return Engagement(max(pinned, key=lambda path: path.stat().st_mtime_ns).parent)
 
     def ledger(self) -> Ledger:

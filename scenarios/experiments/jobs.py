@@ -4,11 +4,14 @@ import multiprocessing
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing.queues import SimpleQueue
 from typing import Any
+
+from common.errors import EnvironmentProblem
 
 Tell = Callable[[int], None]
 """Called by a job with how much of it is done."""
@@ -57,8 +60,14 @@ def _side_by_side(
     listener = threading.Thread(target=_listen, args=(queue, hear), daemon=True)
     listener.start()
     try:
-        for future in [pool.submit(_work, number, job) for number, job in enumerate(jobs)]:
+        for future in as_completed([pool.submit(_work, number, job) for number, job in enumerate(jobs)]):
             future.result()
+    except BrokenProcessPool as error:
+        raise EnvironmentProblem(
+            "a process of the run ended without a word",
+            why="the system may have lacked memory",
+            hint="use fewer --workers, then resume",
+        ) from error
     finally:
         queue.put(None)
         listener.join()
