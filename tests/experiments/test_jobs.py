@@ -33,43 +33,26 @@ def count(most, told):
         told(number)
 
 def fail(kind, told):
-    raise jobs.ERRORS[kind]
+    raise ERRORS[kind]
 
 def note_process(folder, told):
     import torch
     (folder / str(os.getpid())).write_text(str(torch.get_num_threads()))
 
-def test_the_first_error_is_raised_before_the_others_are_done(
-    pool: Run, jobs: Any, tmp_path: Path
-) -> None:
-    """The job before it runs on, and is let go only here."""
-    try:
-        with pytest.raises(PrivacyRefused):
-            pool([partial(jobs.wait_for, tmp_path / "go"), partial(jobs.fail, "privacy")], lambda job, done: None)
-    finally:
-        assert not (tmp_path / "go").exists()
-        (tmp_path / "go").touch()
+def wait_for(path, told):
+    deadline = time.monotonic() + 20
+    while not path.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
 
+def wait(folder, told):
+    (folder / f"{os.getpid()}.pid").touch()
+    time.sleep(60)
 
-def test_alone_the_first_error_ends_the_run(jobs: Any) -> None:
-    done: list[int] = []
-    with crew(1) as run, pytest.raises(ConfigError):
-        run([partial(jobs.fail, "config"), lambda told: done.append(1)], lambda job, done: None)
-    assert done == []
-
-
-def test_a_process_that_was_killed_is_told_as_a_lack_of_this_machine(jobs: Any) -> None:
-    with crew(2) as run, pytest.raises(HanseError, match="ended without a word") as caught:
-        run([jobs.die], lambda job, done: None)
-    assert caught.value.exit_code == 5
-
-
-def test_as_many_processes_as_processors_but_no_more_than_memory_bears() -> None:
-    assert 1 <= processors() <= min(4, len(os.sched_getaffinity(0)))
-
-
+def die(told):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
 PARENT = """
-import os, sys, time
+import sys
 from functools import partial
 from pathlib import Path
 from scenarios.experiments.jobs import crew
@@ -78,6 +61,96 @@ if __name__ == "__main__":
     with crew(2) as run:
         run([partial(voyage_jobs.wait, Path(sys.argv[1]))] * 2, lambda job, done: None)
 """
+
+
+@pytest.fixture(scope="module")
+def jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The module of the jobs, found also by the processes started from here."""
+    folder = tmp_path_factory.mktemp("jobs")
+    (folder / "voyage_jobs.py").write_text(JOBS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        yield importlib.import_module("voyage_jobs")
+
+
+@pytest.fixture(scope="module")
+def pool(jobs: Any) -> Iterator[Run]:
+    """Two processes for all tests here, as an experiment has them for all of its jobs."""
+    with crew(2) as run:
+        yield run
+
+
+def heard(run: Run, *asked: Job) -> list[tuple[int, int]]:
+    news: list[tuple[int, int]] = []
+    run(asked, lambda job, done: news.append((job, done)))
+    return news
+
+
+def test_progress_of_every_job_arrives(pool: Run, jobs: Any) -> None:
+    news = heard(pool, *(partial(jobs.count, most) for most in (3, 1, 2)))
+    for job, most in enumerate((3, 1, 2)):
+        assert [done for number, done in news if number == job] == list(range(1, most + 1))
+
+
+def test_alone_the_jobs_run_here_in_turn(jobs: Any, tmp_path: Path) -> None:
+    with crew(1) as run:
+        assert heard(run, partial(jobs.count, 2), partial(jobs.count, 1)) == [(0, 1), (0, 2), (1, 1)]
+        heard(run, partial(jobs.note_process, tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == [str(os.getpid())]
+
+
+def test_each_process_has_one_thread_for_its_sums(pool: Run, jobs: Any, tmp_path: Path) -> None:
+    heard(pool, *[partial(jobs.note_process, tmp_path)] * 4)
+    noted = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert str(os.getpid()) not in noted
+    assert set(noted.values()) == {"1"}
+    assert 1 <= len(noted) <= 2
+
+
+@pytest.mark.parametrize("kind", ["config", "privacy", "protocol", "other"])
+def test_an_error_comes_back_whole(pool: Run, jobs: Any, kind: str) -> None:
+    raised = jobs.ERRORS[kind]
+    with pytest.raises(type(raised)) as caught:
+        heard(pool, partial(jobs.count, 1), partial(jobs.fail, kind))
+    assert type(caught.value) is type(raised)
+    assert str(caught.value) == str(raised)
+    assert caught.value.args == raised.args
+    assert vars(caught.value).items() >= vars(raised).items()
+
+
+def test_the_crew_goes_on_after_an_error(pool: Run, jobs: Any) -> None:
+    with pytest.raises(ValueError, match="what"):
+        heard(pool, partial(jobs.fail, "other"))
+    assert heard(pool, partial(jobs.count, 1)) == [(0, 1)]
+
+
+def test_the_first_error_is_raised_before_the_others_are_done(pool: Run, jobs: Any, tmp_path: Path) -> None:
+    """The job submitted before it runs on, and is let go only here."""
+    go = tmp_path / "go"
+    began = time.monotonic()
+    try:
+        with pytest.raises(PrivacyRefused):
+            heard(pool, partial(jobs.wait_for, go), partial(jobs.fail, "privacy"))
+        assert time.monotonic() - began < 15
+    finally:
+        go.touch()
+
+
+def test_alone_the_first_error_ends_the_run(jobs: Any) -> None:
+    done: list[int] = []
+    with crew(1) as run, pytest.raises(ConfigError):
+        heard(run, partial(jobs.fail, "config"), lambda told: done.append(1))
+    assert done == []
+
+
+def test_a_process_that_was_killed_is_told_as_a_lack_of_this_machine(jobs: Any) -> None:
+    with crew(2) as run, pytest.raises(HanseError, match="ended without a word") as caught:
+        heard(run, jobs.die)
+    assert caught.value.exit_code == 5
+
+
+def test_as_many_processes_as_processors_but_no_more_than_memory_bears() -> None:
+    assert 1 <= processors() <= min(4, len(os.sched_getaffinity(0)))
 
 
 def ended(number: int) -> bool:
