@@ -132,16 +132,28 @@ class SiteFolder:
             )
         return Engagement(max(pinned, key=lambda path: path.stat().st_mtime_ns).parent)
 
+    def exists(self) -> bool:
+        """Whether a site was made here."""
+        return self._key.exists()
+
+    def ceiling(self) -> Ceiling:
+        """The most this platform will ever spend.
+
+        Raises:
+            PrivacyRefused: when it never said.
+        """
+        ceiling = self.config().ceiling
+        if ceiling is None:
+            raise PrivacyRefused("this site has no ceiling, so it keeps no ledger", where=str(self.path))
+        return Ceiling(ceiling.epsilon, ceiling.delta)
+
     def ledger(self) -> Ledger:
         """The privacy ledger under this platform's ceiling, made at its first use.
 
         Raises:
             PrivacyRefused: when the site has no ceiling, or its ledger cannot be used.
         """
-        ceiling = self.config().ceiling
-        if ceiling is None:
-            raise PrivacyRefused("this site has no ceiling, so it keeps no ledger", where=str(self.path))
-        return Ledger.open(self._ledger, Ceiling(ceiling.epsilon, ceiling.delta))
+        return Ledger.open(self._ledger, self.ceiling())
 
     def has_ledger(self) -> bool:
         """Whether anything was ever planned here."""

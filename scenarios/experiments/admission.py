@@ -53,13 +53,14 @@ def _accounts(
     if spec.sites is None:
         for epsilon, bill in bills:
             yield _Account(spec.privacy.ceiling or epsilon, (), (bill,))
-    elif bills:
-        ceiling = spec.privacy.ceiling or max(epsilon for epsilon, _ in bills)
-        yield _named_account(SiteFolder(Path(spec.sites) / name), ceiling, tuple(bill for _, bill in bills))
+    elif bills and spec.privacy.ceiling:
+        planned = tuple(bill for _, bill in bills)
+        yield _named_account(SiteFolder(Path(spec.sites) / name), spec.privacy.ceiling, planned)
 
 
 def _named_account(site: SiteFolder, ceiling: float, planned: tuple[Mechanism, ...]) -> _Account:
-    if not site.has_ledger():
+    """A site that is there goes by its own ceiling, whatever the experiment says."""
+    if not site.exists():
         return _Account(ceiling, (), planned)
-    ledger = site.ledger()
-    return _Account(ledger.ceiling.epsilon, ledger.history(), planned)
+    history = site.ledger().history() if site.has_ledger() else ()
+    return _Account(site.ceiling().epsilon, history, planned)

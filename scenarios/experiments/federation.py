@@ -54,7 +54,5 @@ def _site_config(spec: ExperimentSpec, cell: Cell, platform: str) -> SiteConfig:
     config = site_config(spec, platform)
     if cell.epsilon is None:
         return config
-    # A named site is made once, for whatever cell comes first, and pays for all of them.
-    planned = max(spec.privacy.epsilons) if spec.sites else cell.epsilon
-    ceiling = CeilingConfig(epsilon=spec.privacy.ceiling or planned, delta=spec.privacy.delta)
+    ceiling = CeilingConfig(epsilon=spec.privacy.ceiling or cell.epsilon, delta=spec.privacy.delta)
     return config.model_copy(update={"ceiling": ceiling})
