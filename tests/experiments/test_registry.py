@@ -11,7 +11,7 @@ FILE = """
 title = "mine"
 platforms = ["grocery", "shops/mine.toml", "drugstore"]
 sites = "named"
-privacy = { unprotected = false }
+privacy = { unprotected = false, ceiling = 9 }
 """
 
 

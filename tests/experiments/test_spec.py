@@ -52,6 +52,7 @@ def spec(**fields: Any) -> ExperimentSpec:
         ({"server": {"average": 1.0}}, "average"),
         ({"limits": {"users": 0}}, "users"),
         ({"sites": "named"}, "named sites take part in private runs alone"),
+        ({"sites": "named", "privacy": {"unprotected": False}}, "set privacy.ceiling"),
         ({"remark": ""}, "remark"),
     ],
     ids=str,
@@ -65,8 +66,8 @@ def test_what_may_be_left_out() -> None:
     asked = spec()
     assert asked.systems == ("local-only", "federated", "pooled", "pooled-clipped")
     assert asked.sites is None
-    assert spec(sites="named", privacy={"unprotected": False}).sites == "named"
-    assert spec(sites="named", systems=("pooled",)).sites == "named"
+    assert spec(sites="named", privacy={"unprotected": False, "ceiling": 9}).sites == "named"
+    assert spec(sites="named", systems=("pooled",), privacy={"ceiling": 9}).sites == "named"
     assert spec(privacy={"epsilons": ()}).privacy.epsilons == ()
 
 
