@@ -73,7 +73,9 @@ def rows(page: str, section: str) -> dict[str, list[str]]:
     return {key[1]: row for row in split if len(row) == 4 and (key := re.fullmatch(r"`(\w+)`", row[0]))}
 
 
-@pytest.mark.parametrize(("page", "section", "model", "tables"), TABLES, ids=str)
+@pytest.mark.parametrize(
+    ("page", "section", "model", "tables"), TABLES, ids=[f"{page} {section}" for page, section, *_ in TABLES]
+)
 def test_the_reference_has_every_key_and_its_default(
     page: str, section: str, model: type[BaseModel], tables: set[str]
 ) -> None:
