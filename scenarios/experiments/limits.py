@@ -26,7 +26,8 @@ def limits(ground: Ground) -> tuple[str, ...]:
 def _kept(spec: ExperimentSpec) -> Iterator[str]:
     if spec.limits.users is not None:
         yield (
-            f"At most {spec.limits.users} users of each platform took part, chosen by a hash of their identifiers."
+            f"A sample of users took part, {spec.limits.users} for a platform of its declared size, "
+            "each chosen by a hash of the identifier."
         )
     if spec.limits.items is not None:
         yield f"At most {spec.limits.items} items of each catalogue were kept, chosen by a hash of their texts."

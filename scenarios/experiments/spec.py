@@ -18,7 +18,11 @@ class _Table(BaseModel):
 
 
 class Limits(_Table):
-    """Keep fewer users or items a platform, by a public rule, for a quick look. The report says so."""
+    """Keep fewer users or items a platform, by a public rule, for a quick look. The report says so.
+
+    ``users``: each is kept with the chance users / bucket, by a hash of the identifier, so that no user decides
+    about another. ``items``: the first of the public catalogue by a hash of the text.
+    """
 
     users: PositiveInt | None = None
     items: PositiveInt | None = None
