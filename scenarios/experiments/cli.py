@@ -91,7 +91,7 @@ def _new_folder(name: str) -> Path:
 def _tell_outcome(outcome: "Outcome", *, as_json: bool) -> None:
     answer = outcome.report.answer
     if as_json:
-        console.show_json({"answer": str(answer), "report": str(outcome.page)})
+        console.show_json({"answer": answer.text, "report": str(outcome.page)})
         return
     for line in (answer.headline, answer.evidence, answer.price):
         console.show(line)
