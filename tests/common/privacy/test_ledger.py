@@ -91,7 +91,8 @@ def test_charges_stop_at_the_ceiling_whatever_was_admitted(ledger: Ledger) -> No
     before = exact.head()
     with pytest.raises(CeilingExceeded):
         exact.charge(charge(5))
-    exact.charge(charge(4))
+    with pytest.raises(AlreadyCharged):
+        exact.charge(charge(4))
     assert exact.head() == before
     assert exact.spent().prv == exact.ceiling.epsilon
 
