@@ -104,7 +104,7 @@ def test_a_forecast_needs_no_data_and_leaves_nothing(
     assert sorted(tmp_path.rglob("*")) == before
 
 
-@pytest.mark.parametrize("name", ["demo", "demo-fast", "four-platforms"])
+@pytest.mark.parametrize("name", ["demo-fast", "four-platforms"])
 def test_the_forecast_of_what_comes_with_the_project(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert hanse("experiment", "run", name, "--dry-run", "--json") == 0
     told = json.loads(capsys.readouterr().out)

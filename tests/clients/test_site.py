@@ -76,7 +76,7 @@ BODIES = st.binary(max_size=60) | st.sampled_from(
 FRAMES = st.builds(Frame, KINDS, BODIES, ARRAYS)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(FRAMES, min_size=1, max_size=4))
 def test_any_frames_get_a_known_word(fleet: Make, frames: list[Frame]) -> None:
     made = fleet()
@@ -85,7 +85,7 @@ def test_any_frames_get_a_known_word(fleet: Make, frames: list[Frame]) -> None:
         assert refused(site.handle(frame)) in known
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(phase=st.sampled_from(PHASES), data=st.data())
 def test_a_damaged_question_gets_a_known_word_in_every_phase(
     fleet: Make, phase: str, data: st.DataObject

@@ -138,13 +138,13 @@ def test_no_bytes_raise_anything_else(body: bytes) -> None:
     parse_or_refuse(body)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(OBJECTS)
 def test_no_json_raises_anything_else(content: dict[str, Any]) -> None:
     parse_or_refuse(json.dumps(content).encode())
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(st.sampled_from(REQUESTS), st.data())
 def test_no_damage_raises_anything_else(request_: Any, data: st.DataObject) -> None:
     body = bytearray(request_.frame().body)
