@@ -8,6 +8,7 @@ import hashlib
 import logging
 import threading
 from collections.abc import Callable
+from functools import cached_property
 from typing import cast
 
 import numpy as np
@@ -99,14 +100,16 @@ class Site:
 
     def _train(self, model: Floats, number: int) -> AdapterDelta:
         charter, platform = self._member.charter, self._member.platform
-        terms, (features, sequences) = charter.member(platform), self._data()
+        terms, (features, sequences) = charter.member(platform), self._rows
         size = charter.model.size
         if terms.privacy is not None:
             return train(model, size, features, sequences, terms.training, terms.privacy, OsRandomness())
         draw = KeyedRandomness("training", charter.seed or 0, platform, number)
         return train(model, size, features, sequences, terms.training, None, draw)
 
-    def _data(self) -> tuple[Floats, Sequences]:
+    @cached_property
+    def _rows(self) -> tuple[Floats, Sequences]:
+        """Item features and training events: every round asks for the same, so they are worked out once."""
         charter = self._member.charter
         data = read_platform(self._folder.config(), self._folder.user_key())
         basis = Basis.load(self._engagement.basis_path)
