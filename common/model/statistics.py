@@ -20,6 +20,7 @@ from common.files import write_atomically
 
 Doubles = NDArray[np.float64]
 _EPSILON: Final = 1e-6
+_BLOCK: Final = 4096  # items at a time in double precision: a catalogue may be larger than memory
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,8 +40,11 @@ class CatalogueMoments:
         """
         if not len(raw):
             raise DataError("a catalogue without items", hint="a platform needs at least one item with text")
-        exact = np.asarray(raw, np.float64)
-        return cls(len(raw), exact.mean(axis=0), exact.T @ exact / len(raw))
+        second = np.zeros((raw.shape[1], raw.shape[1]))
+        for start in range(0, len(raw), _BLOCK):
+            exact = raw[start : start + _BLOCK].astype(np.float64)
+            second += exact.T @ exact
+        return cls(len(raw), raw.mean(axis=0, dtype=np.float64), second / len(raw))
 
     @property
     def covariance(self) -> Doubles:

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from clients.platform_data import read_platform
 from common import console
 from scenarios.experiments import measuring, training
 from scenarios.experiments.admission import admit
 from scenarios.experiments.cells import cells
 from scenarios.experiments.collect import collect
 from scenarios.experiments.folder import ExperimentFolder
-from scenarios.experiments.ground import declared
+from scenarios.experiments.ground import declared, site_config
 from scenarios.experiments.jobs import Run, Tell, crew, processors
 from scenarios.experiments.report import Report, build_report, write_report
 from scenarios.experiments.report.record import Cell
@@ -42,16 +43,27 @@ def run_experiment(
     admit(spec, out)
     folder = ExperimentFolder.open(out, spec)
     with folder.alone():
-        with console.progress("reading and encoding the platforms' catalogues"):
-            ground = folder.ground()
-        with crew(1 if engine == "ray" else workers or processors()) as run:
+        # A crew for each: its processes end with it, and with them the memory that they needed.
+        hands = 1 if engine == "ray" else workers or processors()
+        with crew(hands) as run:
+            _survey(folder, run)
+        with crew(hands) as run:
             _train(folder, cells(spec), engine, run)
+        with crew(hands) as run:
             _measure(folder, cells(spec), run)
         with console.progress("writing the report"):
-            record = collect(ground, folder, cells(spec), minutes=(time.monotonic() - began) / 60)
+            record = collect(folder.ground(), folder, cells(spec), minutes=(time.monotonic() - began) / 60)
             report = build_report(record)
             page = write_report(report, record, folder.path)
     return Outcome(report, page)
+
+
+def _survey(folder: ExperimentFolder, run: Run) -> None:
+    platforms = list(declared(folder.spec()))
+    jobs = [partial(read_job, folder.path, platform) for platform in platforms]
+    with console.progress("reading and encoding the platforms' catalogues") as update:
+        run(jobs, _counted(update, [1] * len(jobs)))
+        run([partial(survey_job, folder.path)], lambda job, done: None)
 
 
 def _train(folder: ExperimentFolder, asked: Sequence[Cell], engine: Engine, run: Run) -> None:
@@ -76,6 +88,18 @@ def _counted(update: console.Update, sizes: Sequence[int]) -> Callable[[int, int
         update(sum(done), sum(sizes))
 
     return told
+
+
+def read_job(path: Path, platform: str, told: Tell) -> None:
+    """Have one platform's texts encoded and kept, in whatever process."""
+    read_platform(site_config(ExperimentFolder(path).spec(), platform))
+    told(1)
+
+
+def survey_job(path: Path, told: Tell) -> None:
+    """Work out what all cells stand on, in whatever process."""
+    ExperimentFolder(path).ground()
+    told(1)
 
 
 def train_job(path: Path, cell: Cell, engine: Engine, told: Tell) -> None:
