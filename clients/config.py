@@ -13,7 +13,7 @@ from clients import policy
 from common.charter import Charter, CharterInvalid, Name, SignedCharter
 from common.config import load_toml
 from common.errors import ConfigError, EnvironmentProblem, PrivacyRefused, Problem
-from common.files import write_atomically
+from common.files import locked, write_atomically
 from common.privacy.ledger import Ceiling, Ledger
 
 
@@ -57,14 +57,18 @@ class SiteFolder:
             ConfigError: when a site with other settings is there.
         """
         folder = cls(path)
-        if not folder._key.exists():
-            path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            write_atomically(folder._settings, as_toml(config).encode())
-            write_atomically(folder._key, os.urandom(32))  # any 32 bytes are an Ed25519 key (RFC 8032, 5.1.5)
-        elif folder.config().model_copy(update={"ceiling": config.ceiling}) != config:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with locked(folder._key):  # two at once would each sign with a key of its own, of which one is lost
+            return folder._made(config)
+
+    def _made(self, config: SiteConfig) -> "SiteFolder":
+        if not self._key.exists():
+            write_atomically(self._settings, as_toml(config).encode())
+            write_atomically(self._key, os.urandom(32))  # any 32 bytes are an Ed25519 key (RFC 8032, 5.1.5)
+        elif self.config().model_copy(update={"ceiling": config.ceiling}) != config:
             hint = "use another folder, or the settings it was made with"
-            raise ConfigError((Problem(str(folder._settings), "a site with other settings is here", hint),))
-        return folder
+            raise ConfigError((Problem(str(self._settings), "a site with other settings is here", hint),))
+        return self
 
     def hash_users(self) -> None:
         """Give the site a secret for hashing user identifiers; one that exists is kept."""

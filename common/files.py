@@ -37,7 +37,8 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
         BlockingIOError: when another process holds it and ``wait`` is false.
         OSError: when the lock file cannot be made.
     """
-    with path.with_name(f".{path.name}.lock").open("w") as file:
+    lock = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    with os.fdopen(lock, "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
 

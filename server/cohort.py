@@ -9,6 +9,7 @@ from common.errors import AggregationAborted
 from common.frame import Frame
 from common.replies import REFUSED, Refusal, refusal
 from common.requests import AdvertiseRequest
+from common.secagg.errors import ProtocolAborted
 from common.secagg.messages import Advert
 from server.channel import Meter
 from server.outcome import RoundOutcome
@@ -71,6 +72,12 @@ class Cohort:
             else:
                 answers[name] = answer
         return answers
+
+    def exclude(self, faults: Mapping[str, ProtocolAborted]) -> None:
+        """Count those as dropped whose answers the protocol found wrong."""
+        for name, why in faults.items():
+            self.dropped.setdefault(name, f"{why.phase}: {type(why).__name__}")
+            log.warning("%s is excluded: %s", name, why)
 
     def outcome(self, opening: AdvertiseRequest, survivors: tuple[str, ...]) -> RoundOutcome:
         """The account of a finished round."""

@@ -4,11 +4,14 @@ import json
 from pathlib import Path
 from typing import Final
 
+from common.charter import CharterInvalid
 from common.errors import AggregationAborted, EnvironmentProblem, HanseError, PrivacyRefused
 from common.files import write_atomically
 
 _FILE: Final = "failure.json"
-_CLASSES: Final = {kind.exit_code: kind for kind in (PrivacyRefused, AggregationAborted, EnvironmentProblem)}
+_CLASSES: Final = {
+    kind.exit_code: kind for kind in (CharterInvalid, PrivacyRefused, AggregationAborted, EnvironmentProblem)
+}
 
 
 def forget(folder: Path) -> None:

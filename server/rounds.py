@@ -103,6 +103,7 @@ def hold_round(
     )
     delta = terms.ring.dequantise(quorum.unmask(released))
 
+    cohort.exclude(quorum.judge(released))
     return delta, cohort.outcome(opening, tuple(total.survivors))
 
 

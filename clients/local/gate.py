@@ -13,6 +13,8 @@ LEVEL: Final = 0.90
 
 FEWEST_USERS: Final = 30
 
+_NOTHING_KNOWN: Final = (0.0, -1.0, 1.0)  # NDCG lies in [0, 1]: no difference is larger
+
 Doubles = NDArray[np.float64]
 
 
@@ -21,7 +23,7 @@ class Gate:
     """``weight``: λ given to the shared model, 0 where closed.
 
     ``gain``, ``low``, ``high``: what the proposed λ changed, in absolute NDCG@10, for validation users who
-    took no part in choosing it.
+    took no part in choosing it; from −1 to 1 where they are too few to tell.
     """
 
     open: bool
@@ -35,7 +37,7 @@ class Gate:
 def decide(ours: Doubles, theirs: Doubles, weight: float, seed: int = 0) -> Gate:
     """Open where mean(``ours`` − ``theirs``), NDCG@10 per held-out user (users,), has a lower bound ≥ 0."""
     if len(ours) < FEWEST_USERS:
-        return _gate(0.0, (0.0, 0.0, 0.0), f"closed: {len(ours)} validation users are too few to tell")
+        return _gate(0.0, _NOTHING_KNOWN, f"closed: {len(ours)} validation users are too few to tell")
     figures = _figures(ours, theirs, seed)
     if weight == 0:
         return _gate(0.0, figures, "closed: no weight above 0 was better on validation")

@@ -69,7 +69,7 @@ def demo(
 ) -> None:
     """Federate three real shops and a video service, and say whether it helps them."""
     minutes = (
-        "about a minute" if fast else "3 to 5 minutes; texts are encoded once and kept for the next time"
+        "about a minute" if fast else "2 to 3 minutes; texts are encoded once and kept for the next time"
     )
     console.say("Nothing is downloaded: data and encoder came with the installation.")
     console.say(f"Four platforms train one recommender on this machine. It takes {minutes}.")

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,12 @@ def test_a_site_that_is_there_keeps_its_key_and_its_ceiling(tmp_path: Path) -> N
     again = SiteFolder.create(tmp_path / "salt", more)
     assert again.identity().private_bytes_raw() == key
     assert again.config() == CONFIG
+
+
+def test_two_who_make_a_site_at_once_get_one_key(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: SiteFolder.create(tmp_path / "salt", CONFIG).identity(), range(16)))
+    assert len({key.private_bytes_raw() for key in made}) == 1
 
 
 def test_another_sites_folder_is_not_taken_over(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from flwr.app import Context, Error, Message, RecordDict
 
 from common import wire
+from common.charter import CharterInvalid
 from common.errors import AggregationAborted, EnvironmentProblem, HanseError, PrivacyRefused
 from common.frame import Frame
 from server import app, failure
@@ -95,7 +96,9 @@ def test_why_a_run_stopped_is_noted_in_its_folder(task: None, tmp_path: Path) ->
     assert "charter" in str(noted)
 
 
-@pytest.mark.parametrize("kind", [PrivacyRefused, AggregationAborted, EnvironmentProblem, HanseError])
+@pytest.mark.parametrize(
+    "kind", [CharterInvalid, PrivacyRefused, AggregationAborted, EnvironmentProblem, HanseError]
+)
 def test_a_noted_failure_keeps_its_words_and_exit_code(tmp_path: Path, kind: type[HanseError]) -> None:
     error = kind("what", where="where", why="why", hint="hint")
     failure.note(tmp_path, error)

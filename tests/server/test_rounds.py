@@ -191,6 +191,9 @@ def test_a_vector_that_was_changed_on_the_way_is_left_out(fleet: Make) -> None:
 
     (outcome,) = run(made, relay)
     assert outcome.survivors == ("amber", "salt", "timber")
+    assert set(outcome.dropped.items()) == {
+        (name, "mask: BadVector") for name in set(outcome.cohort) - set(outcome.survivors)
+    }
     mean = np.mean([update_of(name) for name in outcome.survivors], axis=0)
     first = made.run.latest().state.first
     assert np.allclose(first, (1 - made.charter.server.beta1) * mean, atol=1e-6)

@@ -94,8 +94,11 @@ def _evidence(groups: Groups, metric: str) -> str:
         for verdict, group in groups.items()
         if (changed := [finding for finding in group if not finding.unchanged])
     ]
-    if unchanged := [finding for finding in every if finding.unchanged]:
-        parts.append(f"unchanged for {_names(unchanged)}, where the do-no-harm gate stayed closed")
+    unchanged = [finding for finding in every if finding.unchanged]
+    if closed := [finding for finding in unchanged if not finding.untested]:
+        parts.append(f"unchanged for {_names(closed)}, where the do-no-harm gate stayed closed")
+    if untested := [finding for finding in unchanged if finding.untested]:
+        parts.append(f"not tried for {_names(untested)}, where too few validation users could judge it")
     users = _range([finding.users for finding in every])
     repeats = "one repeat" if every[0].repeats == 1 else f"mean of {every[0].repeats} repeats"
     alone = f"{metric} against the best each has alone"

@@ -7,7 +7,7 @@ from scenarios.experiments.report import names
 from scenarios.experiments.report.answer import Answer, Cost, Spent, answer
 from scenarios.experiments.report.compare import Comparison, comparisons
 from scenarios.experiments.report.findings import find
-from scenarios.experiments.report.record import ExperimentRecord, PrivacyEntry, RoundEntry
+from scenarios.experiments.report.record import ExperimentRecord, GateDecision, PrivacyEntry, RoundEntry
 from scenarios.experiments.report.rows import Row, build_rows
 from scenarios.experiments.report.verdict import Finding, headline
 
@@ -35,16 +35,23 @@ def build_report(record: ExperimentRecord) -> Report:
     """Work out rows, findings and the answer of one experiment; the same record gives the same report."""
     compared = tuple(comparisons(record.metrics))
     platforms = [facts.name for facts in record.setting.platforms]
-    findings = _sorted(find(compared), platforms)
+    untested = _untested(record.gates)
+    findings = _sorted(find(compared, untested), platforms)
     chosen = headline(findings)
     epsilon = chosen[0].epsilon if chosen else None
     spent, cost = spent_at(record.privacy, epsilon), cost_at(record.rounds, epsilon)
     return Report(
         answer=answer(findings, spent, cost, names.metric_title(names.HEADLINE_METRIC)),
         findings=findings,
-        slices={name: _sorted(find(compared, name), platforms) for name in _other_slices(compared)},
+        slices={name: _sorted(find(compared, untested, name), platforms) for name in _other_slices(compared)},
         rows=build_rows(compared),
     )
+
+
+def _untested(gates: Sequence[GateDecision]) -> frozenset[tuple[str, float | None]]:
+    """Platform and ε where no gate had validation users enough to open."""
+    tested = {(gate.platform, gate.cell.epsilon) for gate in gates if gate.tested}
+    return frozenset({(gate.platform, gate.cell.epsilon) for gate in gates} - tested)
 
 
 def _other_slices(compared: Sequence[Comparison]) -> list[str]:

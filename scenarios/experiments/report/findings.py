@@ -1,6 +1,6 @@
 """Findings: federated systems against the best a platform has alone, corrected for having tried several."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
 from common.metrics.intervals import holm
@@ -16,11 +16,21 @@ from scenarios.experiments.report.names import (
 from scenarios.experiments.report.verdict import Finding
 
 
-def find(compared: Iterable[Comparison], name: str = HEADLINE_SLICE) -> tuple[Finding, ...]:
-    """One finding per platform and ε on one slice; Holm's correction covers all of them together."""
+def find(
+    compared: Iterable[Comparison],
+    untested: Collection[tuple[str, float | None]] = (),
+    name: str = HEADLINE_SLICE,
+) -> tuple[Finding, ...]:
+    """One finding per platform and ε on one slice; Holm's correction covers all of them together.
+
+    ``untested``: platform and ε where no gate could open for want of validation users.
+    """
     found = tuple(finding for one in compared if one.slice == name for finding in _findings(one))
     corrected = holm([finding.p_holm for finding in found])
-    return tuple(replace(finding, p_holm=float(p)) for finding, p in zip(found, corrected, strict=True))
+    return tuple(
+        replace(finding, p_holm=float(p), untested=(finding.platform, finding.epsilon) in untested)
+        for finding, p in zip(found, corrected, strict=True)
+    )
 
 
 def _findings(comparison: Comparison) -> Iterator[Finding]:

@@ -61,6 +61,11 @@ class GateDecision:
         """Whether the shared model is used at all."""
         return self.weight > 0
 
+    @property
+    def tested(self) -> bool:
+        """Whether there were validation users enough to tell anything about the shared model."""
+        return self.high - self.low < 2
+
 
 @dataclass(frozen=True, slots=True)
 class Charges:

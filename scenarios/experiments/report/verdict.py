@@ -30,6 +30,7 @@ class Finding:
     """The federated system against what it is built on: the best its platform has alone, in the same repeats.
 
     ``difference``, ``low``, ``high``: absolute, paired, 95 %; ``p_holm``: two-sided, corrected.
+    ``untested``: the gate stayed closed only since the validation users were too few to tell.
     ``gap``: the share of the way from zero-exchange to pooled (mean, low, high), where there is a way to go.
     """
 
@@ -44,10 +45,13 @@ class Finding:
     high: float
     p_holm: float
     gap: tuple[float, float, float] | None = None
+    untested: bool = False
 
     @property
     def verdict(self) -> Verdict:
-        """What the interval says."""
+        """What the interval says; that nothing changed says nothing where nothing was tried."""
+        if self.untested and self.unchanged:
+            return Verdict.UNRESOLVED
         return verdict_of(self.low, self.high, self.reference_mean, self.p_holm)
 
     @property

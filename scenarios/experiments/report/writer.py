@@ -1,9 +1,11 @@
 """Writing a report to a folder: the one file of this package that touches the disk."""
 
 import json
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from common.files import write_atomically
 from scenarios.experiments.report.build import Report
 from scenarios.experiments.report.document import document
 from scenarios.experiments.report.markdown import summary
@@ -17,11 +19,16 @@ def write_report(report: Report, record: ExperimentRecord, folder: Path) -> Path
     The measured values come first, so that they are safe whatever happens to the rest.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    record.metrics.select(METRICS_SCHEMA.names()).write_parquet(folder / "metrics.parquet")
-    (folder / "report.json").write_text(_json(document(report, record)), "utf-8")
-    (folder / "report.md").write_text(summary(report, record), "utf-8")
+    measured = BytesIO()
+    record.metrics.select(METRICS_SCHEMA.names()).write_parquet(measured)
     page = folder / "report.html"
-    page.write_text(render(report, record), "utf-8")
+    for path, content in (
+        (folder / "metrics.parquet", measured.getvalue()),
+        (folder / "report.json", _json(document(report, record)).encode()),
+        (folder / "report.md", summary(report, record).encode()),
+        (page, render(report, record).encode()),
+    ):
+        write_atomically(path, content, mode=0o644)
     return page
 
 

@@ -38,7 +38,7 @@ def test_no_weight_is_no_opening(theirs: NDArray[np.float64]) -> None:
 
 def test_too_few_users_cannot_tell(theirs: NDArray[np.float64]) -> None:
     gate = decide(theirs[:29] + 1, theirs[:29], weight=1.0)
-    assert gate == Gate(False, 0.0, 0.0, 0.0, 0.0, "closed: 29 validation users are too few to tell")
+    assert gate == Gate(False, 0.0, 0.0, -1.0, 1.0, "closed: 29 validation users are too few to tell")
 
 
 def test_a_useless_model_opens_the_gate_one_time_in_twenty() -> None:

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from scenarios.experiments.report.answer import Cost, Spent, answer
-from scenarios.experiments.report.verdict import Finding
+from scenarios.experiments.report.verdict import Finding, Verdict
 
 BASE = Finding("grocery", 8.0, 604, 1, 0.1, 0.1, 0.0, -0.001, 0.001, 0.001)
 GAIN = replace(BASE, difference=0.003, low=0.001, high=0.005)
@@ -70,6 +70,16 @@ def test_a_closed_gate_is_told_in_words() -> None:
     evidence = answer([replace(NONE, low=0.0, high=0.0)], SPENT, COST, "NDCG@10").evidence
     assert "unchanged for video, where the do-no-harm gate stayed closed" in evidence
     assert "no difference beyond" not in evidence
+
+
+def test_a_gate_that_could_not_open_is_no_finding() -> None:
+    """Too few validation users: nothing changed, but nothing was tried either."""
+    untested = replace(NONE, low=0.0, high=0.0, untested=True)
+    found = answer([untested], SPENT, COST, "NDCG@10")
+    assert untested.verdict is Verdict.UNRESOLVED
+    assert found.headline == "No gain was found, and this run is too small to exclude one."
+    assert "not tried for video, where too few validation users could judge it" in found.evidence
+    assert "stayed closed" not in found.evidence
 
 
 def test_without_shared_people_there_is_no_joint_figure() -> None:

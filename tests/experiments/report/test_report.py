@@ -203,6 +203,15 @@ def test_a_page_can_be_made_without(make_record: MakeRecord, tmp_path: Path, lef
     assert page.read_text("utf-8").endswith("</html>\n")
 
 
+def test_gates_that_could_not_open_leave_the_question_open(make_record: MakeRecord) -> None:
+    record = make_record(0.0, epsilons=(8.0,), scale=0.05, closed=True, platforms=("grocery", "fresh"))
+    blind = tuple(replace(gate, low=-1.0, high=1.0) for gate in record.gates if gate.platform == "fresh")
+    others = tuple(gate for gate in record.gates if gate.platform != "fresh")
+    report = build_report(replace(record, gates=others + blind))
+    assert {(f.platform, f.untested) for f in report.findings} == {("grocery", False), ("fresh", True)}
+    assert "fresh cannot be resolved" in report.answer.headline
+
+
 def test_closed_gates_everywhere_make_a_report_worth_reading(make_record: MakeRecord, tmp_path: Path) -> None:
     record = make_record(0.0, epsilons=(None, 8.0), scale=0.2, closed=True, platforms=("grocery", "fresh"))
     report = build_report(record)
