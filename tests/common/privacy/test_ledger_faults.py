@@ -115,7 +115,9 @@ def test_two_processes_cannot_jointly_pass_the_ceiling(tmp_path: Path, run_progr
     path, start, mechanism = tmp_path / "ledger.sqlite", tmp_path / "start", Mechanism(1.0, 0.125, 8)
     start.mkdir()
     affordable = 6
-    epsilon = epsilon_of([mechanism] * affordable, 1e-5).prv
+    # Between what six cost and what seven would: another process may round the last digit otherwise.
+    costs = [epsilon_of([mechanism] * charges, 1e-5).prv for charges in (affordable, affordable + 1)]
+    epsilon = sum(costs) / 2
     with ThreadPoolExecutor(2) as both:
         paid = list(both.map(lambda run: run_program(RACING, path, run, epsilon, start), ["first", "second"]))
     ledger = Ledger.open(path, Ceiling(epsilon, 1e-5))
