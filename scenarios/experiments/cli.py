@@ -73,8 +73,9 @@ def demo(
     )
     console.say("Nothing is downloaded: data and encoder came with the installation.")
     console.say(f"Four platforms train one recommender on this machine. It takes {minutes}.")
-    from scenarios.experiments.registry import load_experiment
-    from scenarios.experiments.runner import run_experiment
+    with console.progress("loading PyTorch, Opacus and Flower"):  # some seconds of silence otherwise
+        from scenarios.experiments.registry import load_experiment
+        from scenarios.experiments.runner import run_experiment
 
     name = "demo-fast" if fast else "demo"
     outcome = run_experiment(load_experiment(name), out or _new_folder(name))
