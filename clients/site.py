@@ -86,7 +86,7 @@ class Site:
                 return answer(self._round.sign(SignRequest.parse(request)))
             case UnmaskRequest.kind:
                 return answer(self._round.unmask(UnmaskRequest.parse(request)))
-        raise MalformedRequest("an unknown kind of request")
+        raise MalformedRequest("an unknown kind of request", hint="run one version of Hanse at both ends")
 
     def _open(self, request: Frame) -> Frame:
         match request.arrays:
@@ -122,7 +122,8 @@ class Site:
 
     def _say(self, request: Frame, error: Exception) -> None:
         if isinstance(error, HanseError):
-            log.warning("%s refuses to %s: %s", self._member.platform, request.kind, error)
+            remedy = f" ({error.hint})" if error.hint else ""
+            log.warning("%s refuses to %s: %s%s", self._member.platform, request.kind, error, remedy)
         else:
             log.exception("%s could not %s", self._member.platform, request.kind)
 
