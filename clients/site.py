@@ -7,6 +7,7 @@ that returns data, an unmasked update or a key.
 import hashlib
 import logging
 import threading
+import traceback
 from collections.abc import Callable
 from functools import cached_property
 from typing import cast
@@ -121,11 +122,13 @@ class Site:
         return data.features(basis), data.platform.split.train
 
     def _say(self, request: Frame, error: Exception) -> None:
+        # Text alone: a log record that keeps the error keeps its frames, and with them the round's secrets.
         if isinstance(error, HanseError):
-            remedy = f" ({error.hint})" if error.hint else ""
-            log.warning("%s refuses to %s: %s%s", self._member.platform, request.kind, error, remedy)
+            told = f"{error} ({error.hint})" if error.hint else str(error)
+            log.warning("%s refuses to %s: %s", self._member.platform, request.kind, told)
         else:
-            log.exception("%s could not %s", self._member.platform, request.kind)
+            told = "".join(traceback.format_exception(error))
+            log.error("%s could not %s: %s", self._member.platform, request.kind, told)
 
 
 def _member(
