@@ -129,7 +129,7 @@ class Round:
     def _quantise(self, delta: AdapterDelta) -> QuantizedDelta:
         charter, platform = self._member.charter, self._member.platform
         if not np.isfinite(delta.values).all():
-            raise UpdateNotFinite("the update is not finite", where=platform)
+            raise UpdateNotFinite("the update is not finite", where=platform, hint="lower the learning rate")
         bound = charter.ring_clip
         clipped = ClippedDelta(np.clip(delta.values, -bound, bound), bound)
         rounding = (
