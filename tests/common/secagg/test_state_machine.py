@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -22,6 +22,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from common.deltas import QuantizedDelta
 from common.secagg import Memory, RoundSpec, Witness, advertise, collect_adverts
 from common.secagg.errors import (
     BaseModelReleased,
@@ -133,7 +134,8 @@ class Convoy(RuleBasedStateMachine):
             if self.ask(attempt, name, "open", mail, fine=fine) is None and not fine:
                 continue
             attempt.view[name, "sharers"] = (seen, frozenset({*dealers, name}))
-            attempt.vectors[name] = self.ask(attempt, name, "mask", self.ships.deltas[name], fine=True)
+            plain = QuantizedDelta(self.ships.deltas[name].lanes.copy())
+            attempt.vectors[name] = self.ask(attempt, name, "mask", plain, fine=True)
 
     def have_them_sign(self, which: int, hidden: set[int], for_whom: set[int]) -> None:
         for name, attempt in self.standing(which, "Masked"):
@@ -243,7 +245,30 @@ class Convoy(RuleBasedStateMachine):
         return message
 
 
-def test_any_order_of_questions(convoy: Any) -> None:
+def sail(convoy: Any, **changes: Any) -> None:
     Convoy.make = staticmethod(convoy)
-    machine = settings(max_examples=120, stateful_step_count=40, deadline=None)
-    run_state_machine_as_test(Convoy, settings=machine)
+    whole = {"max_examples": 120, "stateful_step_count": 40, "deadline": None}
+    run_state_machine_as_test(Convoy, settings=settings(**{**whole, **changes}))
+
+
+def test_any_order_of_questions(convoy: Any) -> None:
+    sail(convoy)
+
+
+@pytest.mark.parametrize(
+    ("place", "weak"),
+    [
+        ("common.secagg.client.Signed._signed_by", lambda *_: True),
+        ("common.secagg.client.require_enough", lambda *_: None),
+        ("common.secagg.terms.Terms.threshold", lambda _, size: size // 2),
+        ("common.secagg.once.Once.take", lambda box, _: box._box[0]),
+    ],
+    ids=["no quorum", "no floor", "a lower threshold", "a state that answers twice"],
+)
+def test_it_notices_a_weaker_protocol(
+    convoy: Any, monkeypatch: pytest.MonkeyPatch, place: str, weak: Any
+) -> None:
+    """The control. The same examples each time, and no search for a smaller one."""
+    monkeypatch.setattr(place, weak)
+    with pytest.raises((AssertionError, pytest.fail.Exception)):
+        sail(convoy, max_examples=1000, derandomize=True, database=None, phases=[Phase.generate])
