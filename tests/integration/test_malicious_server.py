@@ -109,6 +109,7 @@ def answer_as_often_as_asked(patch: pytest.MonkeyPatch) -> None:
 
     patch.setattr(Once, "take", lambda box, phase: box._box[0])
     patch.setattr(Round, "_take", take)
+    patch.setattr(Memory, "released", lambda memory, spec: memory)
 
 
 def let_half_be_a_quorum(patch: pytest.MonkeyPatch) -> None:
@@ -116,7 +117,8 @@ def let_half_be_a_quorum(patch: pytest.MonkeyPatch) -> None:
 
 
 def remember_nothing(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Memory, "admit", lambda memory, spec: memory)
+    for change in ("admit", "released"):
+        patch.setattr(Memory, change, lambda memory, spec: memory)
 
 
 WEAKENED: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
