@@ -22,8 +22,9 @@ class PrivateCatalogue(PrivacyRefused):
 class OutsideCharter(PrivacyRefused):
     """A round, a run or a cohort that the charter does not provide for."""
 
-    def __init__(self, what: str) -> None:
-        super().__init__(what, hint="compare the coordinator's charter with the one pinned here")
+    def __init__(self, what: str, *, where: str = "", why: str = "", hint: str = "") -> None:
+        remedy = hint or "compare the coordinator's charter with the one pinned here"
+        super().__init__(what, where=where, why=why, hint=remedy)
 
 
 def require_public_catalogue(scenario: ScenarioSpec) -> None:

@@ -80,11 +80,17 @@ class TooFewPlatforms(ProtocolAborted):
     """
 
     def __init__(
-        self, phase: Phase, *, why: str = "", excluded: Mapping[str, ProtocolAborted] | None = None
+        self,
+        phase: Phase,
+        platform: str = "",
+        *,
+        why: str = "",
+        hint: str = "",
+        excluded: Mapping[str, ProtocolAborted] | None = None,
     ) -> None:
         self.excluded: Mapping[str, ProtocolAborted] = dict(excluded or {})
         names = f"; excluded: {', '.join(sorted(self.excluded))}" if self.excluded else ""
-        super().__init__(phase, why=why + names)
+        super().__init__(phase, platform, why=why + names, hint=hint)
 
 
 class BadAdvert(ProtocolAborted):
