@@ -30,7 +30,7 @@ class MemoryFile:
             with locked(self.path):
                 write_atomically(self.path, change(self._load()).to_json().encode())
         except OSError as error:
-            raise MemoryUnavailable("cannot write", where=str(self.path), why=type(error).__name__) from error
+            raise self._unavailable("cannot write", error) from error
 
     def _load(self) -> Memory:
         try:
@@ -38,4 +38,8 @@ class MemoryFile:
         except FileNotFoundError:
             return Memory.empty()
         except (OSError, ValueError) as error:
-            raise MemoryUnavailable("cannot read", where=str(self.path), why=type(error).__name__) from error
+            raise self._unavailable("cannot read", error) from error
+
+    def _unavailable(self, what: str, error: Exception) -> MemoryUnavailable:
+        hint = "see to the disk and the file's owner, then join at the next round"
+        return MemoryUnavailable(what, where=str(self.path), why=type(error).__name__, hint=hint)

@@ -22,6 +22,10 @@ class PrivateCatalogue(PrivacyRefused):
 class OutsideCharter(PrivacyRefused):
     """A round, a run or a cohort that the charter does not provide for."""
 
+    def __init__(self, what: str, *, where: str = "", why: str = "", hint: str = "") -> None:
+        remedy = hint or "compare the coordinator's charter with the one pinned here"
+        super().__init__(what, where=where, why=why, hint=remedy)
+
 
 def require_public_catalogue(scenario: ScenarioSpec) -> None:
     """Let a site with a ceiling learn from a scenario.
@@ -62,7 +66,8 @@ def admit(charter: Charter, platform: str, ledger: Ledger | None, request: Adver
     """
     plan = charter.member(platform).privacy
     if plan is None and ledger is not None:
-        raise UnprotectedRefused("this site has a privacy ceiling and the charter has privacy off")
+        hint = "sign a charter with privacy on, or take part from a site without a ceiling"
+        raise UnprotectedRefused("this site has a privacy ceiling and the charter has privacy off", hint=hint)
     if plan is not None and ledger is None:
         raise ProtectionWithoutCeiling("this site has no privacy ceiling", hint="add [ceiling] to site.toml")
     _inside(charter, request)

@@ -20,6 +20,7 @@ from common.privacy.ledger import Charge, Ledger
 from common.randomness import KeyedRandomness, OsRandomness
 from common.requests import AdvertiseRequest, ShareRequest, SignRequest, UnmaskRequest, UploadRequest
 from common.secagg.client import Advertised, Masked, Shared, Signed, advertise
+from common.secagg.errors import LedgerRollback
 from common.secagg.messages import (
     Advert,
     MaskedVector,
@@ -112,8 +113,12 @@ class Round:
     def _witness(self, adverts: list[Advert]) -> None:
         """Peers are known by their keys: a ledger spans charters, and so does what others saw of it."""
         roster = self._member.charter.terms().roster
+        names = {key.hex(): name for name, key in roster.items()}
         seen = [replace(advert, platform=roster[advert.platform].hex()) for advert in adverts]
-        self._member.witnesses.update(lambda memory: memory.witness(seen))
+        try:
+            self._member.witnesses.update(lambda memory: memory.witness(seen))
+        except LedgerRollback as found:
+            raise LedgerRollback("memory", names[found.platform], why=found.why) from None
 
     def _charge(self) -> None:
         plan, request = self._member.charter.member(self._member.platform).privacy, self._request
@@ -124,7 +129,7 @@ class Round:
     def _quantise(self, delta: AdapterDelta) -> QuantizedDelta:
         charter, platform = self._member.charter, self._member.platform
         if not np.isfinite(delta.values).all():
-            raise UpdateNotFinite("the update is not finite", where=platform)
+            raise UpdateNotFinite("the update is not finite", where=platform, hint="lower the learning rate")
         bound = charter.ring_clip
         clipped = ClippedDelta(np.clip(delta.values, -bound, bound), bound)
         rounding = (
@@ -138,7 +143,8 @@ class Round:
         """The state, which is gone from here: whatever fails after this, the phase is not entered again."""
         state, self._state = self._state, None
         if not isinstance(state, phase):
-            raise OutOfTurn(f"this round is not in the phase {phase.__name__.lower()}")
+            what, where = f"this round is not in the phase {phase.__name__.lower()}", self._member.platform
+            raise OutOfTurn(what, where=where, hint="each question is answered once, in order; open another")
         return state
 
 

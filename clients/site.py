@@ -7,6 +7,7 @@ that returns data, an unmasked update or a key.
 import hashlib
 import logging
 import threading
+import traceback
 from collections.abc import Callable
 from functools import cached_property
 from typing import cast
@@ -86,7 +87,7 @@ class Site:
                 return answer(self._round.sign(SignRequest.parse(request)))
             case UnmaskRequest.kind:
                 return answer(self._round.unmask(UnmaskRequest.parse(request)))
-        raise MalformedRequest("an unknown kind of request")
+        raise MalformedRequest("an unknown kind of request", hint="run one version of Hanse at both ends")
 
     def _open(self, request: Frame) -> Frame:
         match request.arrays:
@@ -121,10 +122,13 @@ class Site:
         return data.features(basis), data.platform.split.train
 
     def _say(self, request: Frame, error: Exception) -> None:
+        # Text alone: a log record that keeps the error keeps its frames, and with them the round's secrets.
         if isinstance(error, HanseError):
-            log.warning("%s refuses to %s: %s", self._member.platform, request.kind, error)
+            told = f"{error} ({error.hint})" if error.hint else str(error)
+            log.warning("%s refuses to %s: %s", self._member.platform, request.kind, told)
         else:
-            log.exception("%s could not %s", self._member.platform, request.kind)
+            told = "".join(traceback.format_exception(error))
+            log.error("%s could not %s: %s", self._member.platform, request.kind, told)
 
 
 def _member(

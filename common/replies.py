@@ -1,5 +1,9 @@
-"""What a site answers: a protocol message in a frame, or a refusal that is one word from a fixed list."""
+"""What a site answers: a protocol message in a frame, or a refusal.
 
+A refusal is one word from a fixed list; two of the words accuse another platform, whose name follows.
+"""
+
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar, cast
@@ -9,12 +13,20 @@ import numpy as np
 from common.deltas import Lanes
 from common.errors import AggregationAborted, HanseError, PrivacyRefused
 from common.frame import Frame
-from common.secagg.errors import ProtocolError
+from common.secagg.errors import BadShares, LedgerRollback, ProtocolError
 from common.secagg.messages import MaskedVector
 
 ANSWER: Final = "answer"
 REFUSED: Final = "refused"
 UNAVAILABLE: Final = "Unavailable"
+ACCUSING: Final = (
+    BadShares,
+    LedgerRollback,
+)  # what only the accuser can see, so the coordinator must be told
+
+_REFUSAL: Final = re.compile(
+    r"(?P<code>\d{1,3}) (?P<reason>[A-Za-z]{1,40})(?: (?P<accused>[a-z][a-z0-9-]{0,62}))?"
+)
 
 Decoded = TypeVar("Decoded")
 
@@ -52,14 +64,18 @@ def masked_vector(frame: Frame) -> MaskedVector:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a site does not answer: the exit code of the kind of reason, and the reason's name."""
+    """Why a site does not answer: the exit code of the kind of reason, and the reason's name.
+
+    ``accused``: the platform that the site says is at fault, if it says so. It is a claim, and no proof.
+    """
 
     code: int
     reason: str
+    accused: str = ""
 
     def __str__(self) -> str:
-        """The reason's name."""
-        return self.reason
+        """The reason's name, and of whom."""
+        return f"{self.reason} of {self.accused}" if self.accused else self.reason
 
 
 def refuse(error: Exception) -> Frame:
@@ -71,11 +87,15 @@ def refuse(error: Exception) -> Frame:
     code, reason = HanseError.exit_code, UNAVAILABLE
     if isinstance(error, AggregationAborted | PrivacyRefused):
         code, reason = error.exit_code, type(error).__name__
+    if isinstance(error, ACCUSING):
+        reason = f"{reason} {error.platform}"
     return Frame(REFUSED, f"{code} {reason}".encode())
 
 
 def refusal(frame: Frame) -> Refusal:
-    """The reason in a refusal, as a number and a word of letters: the sender may be anyone."""
-    code, _, reason = frame.body[:64].decode("ascii", "replace").partition(" ")
-    known = code.isdecimal() and reason.isalpha()
-    return Refusal(int(code), reason) if known else Refusal(HanseError.exit_code, UNAVAILABLE)
+    """The reason in a refusal, as a number, a word of letters and a platform's name: the sender may be anyone."""
+    found = _REFUSAL.fullmatch(frame.body[:128].decode("ascii", "replace"))
+    accusing = {kind.__name__ for kind in ACCUSING}
+    if found is None or (found["reason"] in accusing) != (found["accused"] is not None):
+        return Refusal(HanseError.exit_code, UNAVAILABLE)
+    return Refusal(int(found["code"]), found["reason"], found["accused"] or "")

@@ -36,7 +36,8 @@ class _Request(BaseModel):
         try:
             return cls.model_validate_json(frame.body)
         except ValidationError as error:
-            raise MalformedRequest(f"a malformed {cls.kind} request") from error
+            hint = "run one version of Hanse at both ends"
+            raise MalformedRequest(f"a malformed {cls.kind} request", hint=hint) from error
 
 
 class AdvertiseRequest(_Request):

@@ -11,6 +11,7 @@ from common.replies import REFUSED, Refusal, refusal
 from common.requests import AdvertiseRequest
 from common.secagg.errors import ProtocolAborted
 from common.secagg.messages import Advert
+from server.accusations import Accusations
 from server.channel import Meter
 from server.outcome import RoundOutcome
 
@@ -32,6 +33,7 @@ class Cohort:
     address: dict[str, int] = field(default_factory=dict)
     dropped: dict[str, str] = field(default_factory=dict)
     refusals: dict[int, Refusal] = field(default_factory=dict)
+    accusations: Accusations = field(default_factory=Accusations)
 
     def open(self, frame: Frame, fault: Callable[[Advert], str]) -> list[Advert]:
         """Ask everyone within reach; the first advert without a ``fault`` gives its platform's address."""
@@ -75,6 +77,7 @@ class Cohort:
 
     def exclude(self, faults: Mapping[str, ProtocolAborted]) -> None:
         """Count those as dropped whose answers the protocol found wrong."""
+        self.accusations.prove(faults)
         for name, why in faults.items():
             self.dropped.setdefault(name, f"{why.phase}: {type(why).__name__}")
             log.warning("%s is excluded: %s", name, why)
@@ -95,8 +98,11 @@ class Cohort:
 
     def _read(self, who: str, frame: Frame, phase: str, read: Reader[Answer]) -> Answer | None:
         if frame.kind == REFUSED:
-            self.dropped[who] = f"{phase}: {refusal(frame)}"
-            log.warning("%s refuses to %s: %s", who, phase, refusal(frame))
+            told = refusal(frame)
+            self.dropped[who] = f"{phase}: {told}"
+            log.warning("%s refuses to %s: %s", who, phase, told)
+            if told.accused in self.address:
+                self.accusations.hear(who, told.accused)
             return None
         try:
             return read(frame)

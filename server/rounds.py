@@ -36,18 +36,24 @@ class Service:
 def conduct(channel: Channel, folder: RunFolder, watch: Watch, service: Service | None = None) -> Checkpoint:
     """Hold every round that is left, saving each before the next begins.
 
+    A platform that a round finds guilty of spoiling it is left out of those that follow.
+
     Raises:
         AggregationAborted: when too few platforms are left for a sum; finished rounds stay.
         PrivacyRefused: when sites refuse because their ceilings would be passed.
     """
     charter, checkpoint = folder.charter(), folder.latest()
-    patience, retired = (service or Service()).timeout, False
+    patience, retired, roster = (service or Service()).timeout, False, roster_of(charter)
     while checkpoint.round < charter.rounds:
         cohort = Cohort(Meter(channel, patience))
         try:
-            delta, outcome = hold_round(cohort, charter, checkpoint, folder)
+            delta, outcome = hold_round(cohort, charter, checkpoint, folder, roster)
         except AggregationAborted as reason:
             _refuse_with(cohort, charter, reason)
+            cohort.accusations.learn(reason)
+            if (smaller := _without_culprits(roster, cohort, charter)) != roster:
+                roster = smaller
+                continue
             if retired or not _model_is_used(cohort, charter):
                 raise
             log.warning("a void round used up its base model; the next attempt starts just beside it")
@@ -56,15 +62,25 @@ def conduct(channel: Channel, folder: RunFolder, watch: Watch, service: Service 
             continue
         state = optimizer.apply(charter.server, checkpoint.state, delta.mean, outcome.number)
         checkpoint, retired = checkpoint.advanced(state, outcome), False
+        roster = _without_culprits(roster, cohort, charter)
         folder.save(checkpoint)
         watch(outcome)
     return checkpoint
 
 
+def roster_of(charter: Charter) -> tuple[str, ...]:
+    """Everyone whom the charter lets take part."""
+    return tuple(member.platform for member in charter.members)
+
+
 def hold_round(
-    cohort: Cohort, charter: Charter, checkpoint: Checkpoint, folder: RunFolder
+    cohort: Cohort,
+    charter: Charter,
+    checkpoint: Checkpoint,
+    folder: RunFolder,
+    roster: tuple[str, ...] | None = None,
 ) -> tuple[AggregateDelta, RoundOutcome]:
-    """One round from the open question to the unmasked mean.
+    """One round from the open question to the unmasked mean; asks ``roster``, or everyone.
 
     Raises:
         AggregationAborted: with the reason, when a phase ends with fewer than max(threshold, n_min) platforms.
@@ -75,7 +91,7 @@ def hold_round(
         round=checkpoint.round + 1,
         attempt=folder.next_attempt(),
         nonce=os.urandom(16),
-        cohort=tuple(member.platform for member in charter.members),
+        cohort=roster or roster_of(charter),
     )
     spec = opening.spec(hashlib.sha256(model.tobytes()).digest())
 
@@ -105,6 +121,16 @@ def hold_round(
 
     cohort.exclude(quorum.judge(released))
     return delta, cohort.outcome(opening, tuple(total.survivors))
+
+
+def _without_culprits(roster: tuple[str, ...], cohort: Cohort, charter: Charter) -> tuple[str, ...]:
+    """Who is asked next: all but the culprits, unless too few would be left for a sum."""
+    culprits = cohort.accusations.culprits(charter.colluders)
+    left = tuple(name for name in roster if name not in culprits)
+    if left == roster or len(left) < charter.terms().n_min:
+        return roster
+    log.warning("left out from now on: %s", ", ".join(sorted(culprits & set(roster))))
+    return left
 
 
 def _refuse_with(cohort: Cohort, charter: Charter, void: AggregationAborted) -> None:

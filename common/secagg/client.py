@@ -12,6 +12,7 @@ sends an answer. A state whose check fails is used up as well, so a faulty round
 its middle.
 """
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -95,8 +96,9 @@ class Advertised:
                 raise UnknownPlatform("share", advert.platform, why="not in the cohort")
             if fault := advert_fault(advert, seat.terms, seat.digest):
                 raise BadAdvert("share", advert.platform, why=fault)
-        if len(peers) < len(adverts):
-            raise BadAdvert("share", why="two adverts of one platform")
+        for name, count in Counter(advert.platform for advert in adverts).items():
+            if count > 1:
+                raise BadAdvert("share", name, why="two adverts of one platform")
         if peers.get(seat.me) != self.advert:
             raise BadAdvert("share", seat.me, why="this site's own advert is missing or changed")
         require_enough("share", peers, seat.terms, seat.spec)

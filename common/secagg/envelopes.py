@@ -25,6 +25,9 @@ class Shares(NamedTuple):
     seed: bytes
     key: bytes
 
+    def __repr__(self) -> str:
+        return "Shares(…)"
+
 
 @dataclass(frozen=True, slots=True)
 class Route:

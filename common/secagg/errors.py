@@ -1,4 +1,4 @@
-"""The reasons secure aggregation stops: one class per reason, whose docstring is the reason.
+"""The reasons secure aggregation stops: one class per reason. Its docstring is the reason, then the remedy.
 
 AggregationAborted
 └── ProtocolAborted         carries the phase and the platform
@@ -20,6 +20,7 @@ AggregationAborted
     └── RoundReplayed, NonceReplayed, BaseModelReleased, LedgerRollback, MemoryCorrupt    monotone state
 """
 
+from collections.abc import Mapping
 from typing import Literal
 
 from common.errors import AggregationAborted
@@ -28,101 +29,191 @@ Phase = Literal["terms", "quantise", "advertise", "share", "mask", "sign", "unma
 
 
 class ProtocolAborted(AggregationAborted):
-    """Secure aggregation stopped."""
+    """Secure aggregation stopped.
+
+    Start another attempt; if it stops again, read the sites' logs.
+    """
 
     def __init__(self, phase: Phase, platform: str = "", *, why: str = "", hint: str = "") -> None:
-        reason = (self.__doc__ or type(self).__name__).splitlines()[0].rstrip(".")
-        super().__init__(reason, where=f"{phase}: {platform}" if platform else phase, why=why, hint=hint)
+        reason, _, remedy = (self.__doc__ or type(self).__name__).partition("\n\n")
+        where = f"{phase}: {platform}" if platform else phase
+        super().__init__(_sentence(reason), where=where, why=why, hint=hint or _sentence(remedy))
         self.phase, self.platform = phase, platform
 
 
+def _sentence(docstring: str) -> str:
+    return " ".join(docstring.split()).rstrip(".")
+
+
 class BadTerms(ProtocolAborted):
-    """The charter's terms cannot protect a sum."""
+    """The charter's terms cannot protect a sum.
+
+    Draft another charter, which every platform signs again.
+    """
 
 
 class BadSpec(ProtocolAborted):
-    """The round's specification breaks the charter."""
+    """The round's specification breaks the charter.
+
+    Ask the coordinator for a round that the charter provides for, or correct the site's own key.
+    """
 
 
 class ProtocolError(ProtocolAborted):
-    """These bytes are no message of this protocol."""
+    """These bytes are no message of this protocol.
+
+    Run one version of Hanse everywhere, and see what lies between the two ends.
+    """
 
 
 class UnknownPlatform(ProtocolAborted):
-    """The platform is not in the set that was signed before."""
+    """The platform is not in the set that was signed before.
+
+    Compare the coordinator's charter with the site's; if they agree, something invents platforms.
+    """
 
 
 class TooFewPlatforms(ProtocolAborted):
-    """Too few platforms are left for a sum that hides each of them."""
+    """Too few platforms are left for a sum that hides each of them.
+
+    Wait until more platforms are within reach, then start again; what was refused is in their logs.
+    """
+
+    def __init__(
+        self,
+        phase: Phase,
+        platform: str = "",
+        *,
+        why: str = "",
+        hint: str = "",
+        excluded: Mapping[str, ProtocolAborted] | None = None,
+    ) -> None:
+        self.excluded: Mapping[str, ProtocolAborted] = dict(excluded or {})
+        names = f"; excluded: {', '.join(sorted(self.excluded))}" if self.excluded else ""
+        super().__init__(phase, platform, why=why + names, hint=hint)
 
 
 class BadAdvert(ProtocolAborted):
-    """The advertisement is not signed under the charter's key over this site's own specification."""
+    """The advertisement is not signed under the charter's key over this site's own specification.
+
+    Compare charter and model at both ends; if they agree, someone between them changes messages.
+    """
 
 
 class BadShares(ProtocolAborted):
-    """The sealed shares are not the ones their dealer signed for this platform."""
+    """The sealed shares are not the ones their dealer signed for this platform.
+
+    Leave the dealer out of the next attempt if more platforms than may lie say so of it.
+    """
 
 
 class BadVector(ProtocolAborted):
-    """The masked vector is not the one its platform signed."""
+    """The masked vector is not the one its platform signed.
+
+    Leave the platform out of the sum, and see what lies between it and the coordinator.
+    """
 
 
 class BadSurvivors(ProtocolAborted):
-    """The survivor set is one this site cannot have summed."""
+    """The survivor set is one this site cannot have summed.
+
+    Wait for the next round; a coordinator that asks so more than once is at fault.
+    """
 
 
 class NoQuorum(ProtocolAborted):
-    """There is no quorum on one survivor set."""
+    """There is no quorum on one survivor set.
+
+    Start another attempt; if it stops again, the coordinator tells platforms different survivors.
+    """
 
 
 class WrongRelease(ProtocolAborted):
-    """The platform released a share that is not the one it was dealt."""
+    """The platform released a share that is not the one it was dealt.
+
+    Leave the platform out of the next attempt, and ask its operator.
+    """
 
 
 class BadDealer(ProtocolAborted):
-    """The platform dealt shares that do not rebuild the secret it committed to."""
+    """The platform dealt shares that do not rebuild the secret it committed to.
+
+    Leave the dealer out of the next attempt, and ask its operator.
+    """
 
 
 class WrongSum(ProtocolAborted):
-    """The unmasked vector cannot be a sum of the survivors' vectors."""
+    """The unmasked vector cannot be a sum of the survivors' vectors.
+
+    Void the round; a platform lied about its weight or count, and leaving each out in turn finds it.
+    """
 
 
 class StateUsed(ProtocolAborted):
-    """A protocol state answers once, and this one has."""
+    """A protocol state answers once, and this one has.
+
+    Start another attempt; what was answered before is not answered again.
+    """
 
 
 class NotFinite(ProtocolAborted):
-    """The update holds NaN or infinity."""
+    """The update holds NaN or infinity.
+
+    See the site's own log; lower the learning rate if training diverges.
+    """
 
 
 class OutOfBound(ProtocolAborted):
-    """The update is larger than the bound it declares or the ring's clip."""
+    """The update is larger than the bound it declares or the ring's clip.
+
+    Clip the update to the charter's ring before it is quantised.
+    """
 
 
 class NoHeadroom(ProtocolAborted):
-    """The weights would let the sum wrap around the ring."""
+    """The weights would let the sum wrap around the ring.
+
+    Draft a charter with smaller weights or fewer bits.
+    """
 
 
 class WrongShape(ProtocolAborted):
-    """The vector has not the length and type that the charter fixes."""
+    """The vector has not the length and type that the charter fixes.
+
+    Use the version of the model that the charter names.
+    """
 
 
 class RoundReplayed(ProtocolAborted):
-    """This site has answered this round, or a later one, before."""
+    """This site has answered this round, or a later one, before.
+
+    Go on with a later round or attempt of this run.
+    """
 
 
 class NonceReplayed(ProtocolAborted):
-    """This site has seen this nonce before."""
+    """This site has seen this nonce before.
+
+    Start another attempt with a fresh nonce.
+    """
 
 
 class BaseModelReleased(ProtocolAborted):
-    """A sum over this base model has been unmasked; a second one would allow differencing."""
+    """A sum over this base model has been unmasked; a second one would allow differencing.
+
+    Start from another model; the coordinator retires this one by itself.
+    """
 
 
 class LedgerRollback(ProtocolAborted):
-    """A platform's privacy ledger went back, or forked, since this site last saw it."""
+    """A platform's privacy ledger went back, or forked, since this site last saw it.
+
+    Have the platform restore its newest ledger, or leave it out.
+    """
 
 
 class MemoryCorrupt(ProtocolAborted):
-    """The persisted protocol memory cannot be read."""
+    """The persisted protocol memory cannot be read.
+
+    Restore the file from a copy that is not older, or sign a new charter; never delete it.
+    """

@@ -55,17 +55,22 @@ class Memory:
             raise RoundReplayed("memory", why=why)
         if spec.nonce in self.nonces:
             raise NonceReplayed("memory")
-        if (spec.purpose, spec.model) in self.models:
-            raise BaseModelReleased("memory", why=f"{spec.purpose} over model {spec.model.hex()[:12]}")
+        self._fresh(spec)
         return replace(self, last={**self.last, spec.run: place}, nonces=self.nonces | {spec.nonce})
 
     def released(self, spec: RoundSpec) -> "Memory":
         """The memory after releasing shares for ``spec``; persist it before the shares leave.
 
-        Guarantee: ``admit`` then refuses this (purpose, model) for ever, in every run.
-        Refuses: nothing.
+        Guarantee: ``admit`` then refuses this (purpose, model) for ever, in every run; and no second attempt that
+            was opened before may release for it either.
+        Refuses: a model already released (BaseModelReleased).
         """
+        self._fresh(spec)
         return replace(self, models=self.models | {(spec.purpose, spec.model)})
+
+    def _fresh(self, spec: RoundSpec) -> None:
+        if (spec.purpose, spec.model) in self.models:
+            raise BaseModelReleased("memory", why=f"{spec.purpose} over model {spec.model.hex()[:12]}")
 
     def witness(self, adverts: Iterable[Advert]) -> "Memory":
         """The memory after seeing the ledgers in ``adverts``; persist it before the shares leave.

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 import numpy as np
 
 from common.deltas import Lanes
-from common.secagg.errors import Phase, TooFewPlatforms
+from common.secagg.errors import Phase, ProtocolAborted, TooFewPlatforms
 from common.secagg.keys import contributes, verify
 from common.secagg.messages import Advert
 from common.secagg.terms import RoundSpec, Terms
@@ -68,15 +68,24 @@ def lanes_hash(lanes: Lanes) -> bytes:
     return hashlib.sha256(words.data).digest()  # straight from the array: no copy
 
 
-def require_enough(phase: Phase, left: Collection[str], terms: Terms, spec: RoundSpec) -> None:
+def require_enough(
+    phase: Phase,
+    left: Collection[str],
+    terms: Terms,
+    spec: RoundSpec,
+    excluded: Mapping[str, ProtocolAborted] | None = None,
+) -> None:
     """Whether the platforms that are left can still give a sum that hides each of them.
 
+    ``excluded``: who was left out for cause, and why, where the asker knows.
+
     Guarantee: after it, at least max(t, n_min) are left, with t from the cohort in the signed specification.
-    Refuses: fewer (TooFewPlatforms).
+    Refuses: fewer (TooFewPlatforms, which carries ``excluded``).
     """
     least = terms.floor(spec.size)
     if len(left) < least:
-        raise TooFewPlatforms(phase, why=f"{len(left)} of {spec.size} are left, at least {least} needed")
+        why = f"{len(left)} of {spec.size} are left, at least {least} needed"
+        raise TooFewPlatforms(phase, why=why, excluded=excluded)
 
 
 def release_bytes(shares: Mapping[str, bytes]) -> bytes:

@@ -19,6 +19,7 @@ from typing import TypeVar
 import numpy as np
 
 from common.deltas import COUNT_LANE, EXTRA_LANES, Lanes
+from common.secagg.envelopes import Receipt, Route
 from common.secagg.errors import (
     BadAdvert,
     BadShares,
@@ -68,10 +69,9 @@ def collect_adverts(terms: Terms, spec: RoundSpec, adverts: Sequence[Advert]) ->
             excluded[name] = BadAdvert("advertise", name, why=fault)
         else:
             book.setdefault(name, advert)
-    require_enough("advertise", book, terms, spec)
-    return AdvertBook(
-        terms, spec, digest, book, {name: why for name, why in excluded.items() if name not in book}
-    )
+    excluded = {name: why for name, why in excluded.items() if name not in book}
+    require_enough("advertise", book, terms, spec, excluded)
+    return AdvertBook(terms, spec, digest, book, excluded)
 
 
 @dataclass(frozen=True)
@@ -97,19 +97,27 @@ class AdvertBook:
     def collect_shares(self, answers: Mapping[str, SealedShares]) -> "Mailboxes":
         """Phase 2: the sealed shares, from those who sealed one envelope for everyone else in U1.
 
-        Guarantee: U2 is a part of U1, and each of its members dealt to all of U1.
+        Guarantee: U2 is a part of U1, and each of its members dealt to all of U1, with receipts that verify.
+            So a dealer without valid receipts spoils nobody's round: it is left out before anything of its is
+            handed on. What the coordinator cannot see is whether an envelope opens.
         Refuses: fewer than max(t, n_min) complete answers (TooFewPlatforms).
         """
-        sealed, excluded = _sift(answers, self.excluded, self._shares_fault)
-        require_enough("share", sealed, self.terms, self.spec)
         h1 = adverts_hash(self.digest, self.adverts)
+        sealed, excluded = _sift(
+            answers, self.excluded, lambda name, answer: self._shares_fault(name, answer, h1)
+        )
+        require_enough("share", sealed, self.terms, self.spec, excluded)
         return Mailboxes(self, h1, sealed, excluded)
 
-    def _shares_fault(self, name: str, answer: SealedShares) -> ProtocolAborted | None:
+    def _shares_fault(self, name: str, answer: SealedShares, h1: bytes) -> ProtocolAborted | None:
         if name not in self.book:
             return UnknownPlatform("share", name, why="it did not advertise")
         if set(answer.envelopes) != set(self.book) - {name}:
             return BadShares("share", name, why="not one envelope for each other platform")
+        identity = self.terms.roster[name]
+        for holder, note in ({**answer.envelopes, name: answer.own}).items():
+            if not Receipt.decode(note).signed_by(identity, Route(h1, name, holder)):
+                return BadShares("share", name, why=f"its receipt for {holder} has no valid signature")
         return None
 
 
@@ -148,7 +156,7 @@ class Mailboxes:
         good, excluded = _sift(
             answers, self.excluded, lambda name, answer: self._vector_fault(name, answer, h2)
         )
-        require_enough("mask", good, self.book.terms, self.book.spec)
+        require_enough("mask", good, self.book.terms, self.book.spec, excluded)
         total = np.zeros(self.book.terms.dimension + EXTRA_LANES, np.uint32)
         for answer in good.values():
             total += answer.delta.lanes
@@ -229,8 +237,8 @@ class Quorum:
         good, excluded = _sift(answers, {}, opening.fault)
         needed = opening.terms.threshold(opening.spec.size)
         if len(good) < needed:
-            cheats = f"; excluded: {', '.join(sorted(excluded))}" if excluded else ""
-            raise TooFewPlatforms("unmask", why=f"{len(good)} valid releases, {needed} needed{cheats}")
+            why = f"{len(good)} valid releases, {needed} needed"
+            raise TooFewPlatforms("unmask", why=why, excluded=excluded)
         lanes = self.masked.total.copy()
         apply_masks(lanes, *opening.masks({name: answer.shares for name, answer in good.items()}))
         if lanes[COUNT_LANE] != len(self.masked.survivors):

@@ -11,7 +11,8 @@ import socket
 import sysconfig
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -37,8 +38,23 @@ def conduct_under_flower(folder: RunFolder, sites: Mapping[str, Path], watch: Wa
         EnvironmentProblem: without a checkout or Ray, or when a process does not start or ends too early.
         HanseError: why the coordinator stopped, with its own exit code.
     """
-    _require_ray()
     failure.forget(folder.path)
+    with afloat(folder, sites) as (home, processes):
+        processes.start("flwr-run", home.run(len(sites)), home.stage(project()))
+        _follow(folder, watch, processes)
+    if reason := failure.noted(folder.path):
+        raise reason
+    return _finished(folder, home)
+
+
+@contextmanager
+def afloat(folder: RunFolder, sites: Mapping[str, Path]) -> Iterator[tuple["FlowerHome", Processes]]:
+    """A SuperLink and a process for each site, ready for a bundle; all gone when the context ends.
+
+    Raises:
+        EnvironmentProblem: without Ray, or when a process does not start.
+    """
+    _require_ray()
     # Ray's own sockets lie below its folder, and a socket's address holds 107 bytes.
     with tempfile.TemporaryDirectory(prefix="hanse-", ignore_cleanup_errors=True) as scratch:
         home = FlowerHome(folder.path.resolve() / "flower", Path(scratch), _free_port())
@@ -49,11 +65,7 @@ def conduct_under_flower(folder: RunFolder, sites: Mapping[str, Path], watch: Wa
             home.write_configuration(folder.path)
             _await(lambda: all(SiteSocket(home.socket(name)).listens() for name in sites), processes, *sites)
             _await(home.answers, processes, "superlink")
-            processes.start("flwr-run", home.run(len(sites)), home.stage(project()))
-            _follow(folder, watch, processes)
-    if reason := failure.noted(folder.path):
-        raise reason
-    return _finished(folder, home)
+            yield home, processes
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ def refused(frame: Frame) -> str:
     assert frame.kind == REFUSED
     assert frame.arrays == ()
     reason = refusal(frame)
-    assert frame.body == f"{reason.code} {reason.reason}".encode()
+    assert frame.body == f"{reason.code} {reason.reason} {reason.accused}".strip().encode()
     return reason.reason
 
 
@@ -434,4 +434,4 @@ def test_a_peer_whose_ledger_went_back_is_refused_also_under_another_charter(fle
     with pytest.raises(TooFewPlatforms):
         hold(other, tape)
     shares = {address: reply for address, asked, reply in tape.passed if asked.kind == "share"}
-    assert [refused(shares[address]) for address in (0, 1, 2)] == ["LedgerRollback"] * 3
+    assert [str(refusal(shares[address])) for address in (0, 1, 2)] == ["LedgerRollback of timber"] * 3

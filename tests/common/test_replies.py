@@ -21,7 +21,7 @@ from common.replies import (
     refuse,
 )
 from common.requests import MalformedRequest
-from common.secagg.errors import BadAdvert, ProtocolError, RoundReplayed
+from common.secagg.errors import BadAdvert, BadShares, LedgerRollback, ProtocolError, RoundReplayed
 from common.secagg.messages import MaskedVector, SurvivorSignature
 
 PRIVATE = "user 4711 bought insulin"
@@ -59,6 +59,8 @@ def test_a_vector_needs_exactly_one_array_of_lanes(arrays: tuple[np.ndarray, ...
     [
         (BadAdvert("share", "salt", why=PRIVATE), Refusal(4, "BadAdvert")),
         (RoundReplayed("memory", why=PRIVATE), Refusal(4, "RoundReplayed")),
+        (BadShares("mask", "salt", why=PRIVATE), Refusal(4, "BadShares", "salt")),
+        (LedgerRollback("memory", "salt", why=PRIVATE), Refusal(4, "LedgerRollback", "salt")),
         (MalformedRequest(PRIVATE), Refusal(4, "MalformedRequest")),
         (CeilingExceeded(PRIVATE, where=PRIVATE), Refusal(3, "CeilingExceeded")),
         (DataError(PRIVATE), Refusal(1, UNAVAILABLE)),
@@ -74,12 +76,30 @@ def test_an_error_becomes_one_word(error: Exception, known: Refusal) -> None:
     assert (frame.kind, frame.arrays) == (REFUSED, ())
     assert PRIVATE.encode() not in frame.body
     assert refusal(frame) == known
-    assert str(refusal(frame)) == known.reason
+    assert str(refusal(frame)) == f"{known.reason} of {known.accused}".removesuffix(" of ")
 
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"4", b"4 ", b" BadAdvert", b"x BadAdvert", b"4 Bad\nAdvert", b"4 \x1b[2J", b"-1 Bad", b"\xff Bad"],
+    [
+        b"",
+        b"4",
+        b"4 ",
+        b" BadAdvert",
+        b"x BadAdvert",
+        b"4 Bad\nAdvert",
+        b"4 \x1b[2J",
+        b"-1 Bad",
+        b"\xff Bad",
+        b"4 BadShares",  # an accusation of nobody
+        b"4 BadAdvert salt",  # a word that accuses nobody, with a name
+        b"4 BadShares salt ",
+        b"4 BadShares salt herring",
+        b"4 BadShares Salt",
+        b"4 BadShares \x1b[2J",
+        b"4 BadShares " + b"s" * 64,
+        b"4 BadShares salt" + bytes(200),
+    ],
 )
 def test_a_refusal_of_another_form_is_the_general_one(body: bytes) -> None:
     assert refusal(Frame(REFUSED, body)) == Refusal(1, UNAVAILABLE)
@@ -90,7 +110,8 @@ def test_whatever_stands_in_a_refusal_is_a_number_and_letters(body: bytes) -> No
     found = refusal(Frame(REFUSED, body))
     assert found.reason.isascii()
     assert found.reason.isalpha()
-    assert len(found.reason) <= 64
+    assert len(found.reason) <= 40
+    assert not found.accused
     assert found.code >= 0
 
 

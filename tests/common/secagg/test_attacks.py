@@ -65,7 +65,7 @@ def with_stranger(adverts):
         (lambda ads: (ads[0], replace(ads[1], witness=Witness(0, bytes(32))), *ads[2:]), BadAdvert, B),
         (lambda ads: (ads[0], replace(ads[1], signature=ads[2].signature), *ads[2:]), BadAdvert, B),
         (lambda ads: (ads[0], replace(ads[1], platform=C), *ads[3:]), BadAdvert, C),
-        (lambda ads: (*ads, ads[1]), BadAdvert, ""),
+        (lambda ads: (*ads, ads[1]), BadAdvert, B),
         (lambda ads: ads[1:], BadAdvert, A),
         (with_stranger, UnknownPlatform, "atlantis"),
         (lambda ads: ads[:2], TooFewPlatforms, ""),
@@ -242,6 +242,31 @@ def test_an_envelope_with_one_bit_changed_anywhere(convoy, place):
     with pytest.raises(BadShares) as caught:
         convoy(4).round(tamper=at("mail", A, lambda mail: {**mail, B: flip(mail[B], place)}))
     assert (caught.value.phase, caught.value.platform) == ("mask", B)
+
+
+@pytest.mark.parametrize("place", [82, 114, 146, 209])
+def test_a_receipt_that_its_dealer_did_not_sign_is_handed_to_nobody(convoy, place):
+    """The coordinator sees this fault itself: the dealer is left out, and no receiver has to complain."""
+    ships = convoy(4)
+    for bad in (
+        lambda m: SealedShares({**m.envelopes, A: flip(m.envelopes[A], place)}, m.own),
+        lambda m: SealedShares(m.envelopes, flip(m.own, place - 82)),
+    ):
+        outcome = ships.round(tamper=at("shares", D, bad))
+        assert isinstance(outcome.quorum.excluded[D], BadShares)
+        assert outcome.survivors == (A, B, C)
+        assert np.array_equal(outcome.lanes, ships.plain_sum([A, B, C]))
+
+
+def test_receipts_swapped_between_holders_are_not_valid(convoy):
+    """Each covers its route: from one round, one dealer, to one holder."""
+    ships = convoy(4)
+
+    def swap(m):
+        a, b = m.envelopes[A], m.envelopes[B]
+        return SealedShares({**m.envelopes, A: a[:82] + b[82:], B: b[:82] + a[82:]}, m.own)
+
+    assert isinstance(ships.round(tamper=at("shares", D, swap)).quorum.excluded[D], BadShares)
 
 
 def test_an_envelope_of_another_length(convoy):

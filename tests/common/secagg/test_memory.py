@@ -111,6 +111,14 @@ def test_damaged_memory_is_refused(change):
         Memory.from_json(change(text))
 
 
+def test_of_two_attempts_over_one_model_one_may_release():
+    """Both were opened before either released: two processes of one site, say, that share its memory."""
+    other = replace(SPEC, attempt=SPEC.attempt + 1, nonce=b"o" * 16)
+    memory = Memory.empty().admit(SPEC).admit(other).released(SPEC)
+    with pytest.raises(BaseModelReleased):
+        memory.released(other)
+
+
 class Site(RuleBasedStateMachine):
     """A site that reboots at any time, against a model that keeps everything it ever answered."""
 
@@ -136,7 +144,10 @@ class Site(RuleBasedStateMachine):
 
     @rule()
     def release(self):
-        if self.answered:
+        if self.answered and self.answered[-1].model in self.models:
+            with pytest.raises(BaseModelReleased):
+                self.memory.released(self.answered[-1])
+        elif self.answered:
             self.memory = self.memory.released(self.answered[-1])
             self.models.add(self.answered[-1].model)
 

@@ -1,12 +1,15 @@
 """Whole rounds: the sum is exact for every cohort and drop-out that the charter tolerates, and void otherwise."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.errors import AggregationAborted
-from common.secagg.errors import NoQuorum, TooFewPlatforms
+from common.secagg import Witness, advertise, collect_adverts
+from common.secagg.errors import BadSpec, NoQuorum, TooFewPlatforms, UnknownPlatform
+from common.secagg.keys import sign
 
 PHASES = ("advertise", "share", "mask", "sign", "unmask")
 
@@ -65,12 +68,36 @@ def test_the_mean_is_the_weighted_mean_of_the_survivors(convoy):
 
 @pytest.mark.slow
 def test_a_hundred_platforms_thirty_of_which_leave(convoy):
-    ships = convoy(100, 33, dimension=1000)
-    leave = {"share": ships.names[:8], "mask": ships.names[8:25], "unmask": ships.names[25:30]}
-    outcome = ships.round(leave)
-    assert len(outcome.survivors) == 75
-    assert len(outcome.released) == 70
+    """Six in each phase: whoever left before its vector came is not in the sum, the others are."""
+    ships = convoy(100, 33, dimension=100_000)
+    outcome = ships.round({phase: ships.names[6 * i : 6 * i + 6] for i, phase in enumerate(PHASES)})
+    assert outcome.survivors == tuple(ships.names[18:])
+    assert set(outcome.released) == set(ships.names[30:])
     assert np.array_equal(outcome.lanes, ships.plain_sum(outcome.survivors))
+
+
+def test_the_hundred_and_first_platform_is_nobodys(convoy):
+    """It has a key and a name of the right form, and stands in no charter: neither end takes it for one."""
+    whole = convoy(101, 33, dimension=1)
+    stowaway, roster = whole.names[100], dict(list(whole.terms.roster.items())[:100])
+    witness, terms = Witness(1, bytes(32)), replace(whole.terms, roster=roster)
+    spec = whole.spec(cohort=tuple(whole.names[:100]))
+    pairs = [advertise(name, whole.keys[name], terms, spec, witness) for name in spec.cohort[:90]]
+    adverts = [advert for _, advert in pairs]
+    uninvited = replace(adverts[0], platform=stowaway)
+    signature = sign(whole.keys[stowaway], "advert", spec.digest(terms), *uninvited.fields)
+    adverts.append(replace(uninvited, signature=signature))
+
+    book = collect_adverts(terms, spec, adverts)
+    assert stowaway not in book.platforms
+    assert isinstance(book.excluded[stowaway], UnknownPlatform)
+    with pytest.raises(UnknownPlatform) as caught:
+        pairs[0][0].share(adverts)
+    assert caught.value.platform == stowaway
+    for cohort in (whole.names, whole.names[1:]):
+        for asked in (whole.names[1], stowaway):
+            with pytest.raises(BadSpec, match=f"not in the roster: {stowaway}"):
+                advertise(asked, whole.keys[asked], terms, replace(spec, cohort=tuple(cohort)), witness)
 
 
 def test_what_reaches_the_coordinator_holds_no_plain_bytes(convoy):
@@ -109,17 +136,3 @@ def test_the_coordinator_may_ask_for_the_same_sum_twice_but_changes_nothing(conv
     outcome = convoy(4).round()
     assert np.array_equal(outcome.quorum.unmask(outcome.released), outcome.lanes)
     assert not outcome.quorum.judge(outcome.released)
-
-
-def test_every_reason_is_an_aggregation_aborted_with_exit_code_4():
-    from common.secagg import errors
-
-    kinds = (value for value in vars(errors).values() if isinstance(value, type))
-    reasons = [kind for kind in kinds if issubclass(kind, Exception)]
-    for reason in reasons:
-        assert issubclass(reason, AggregationAborted)
-        assert reason.exit_code == 4
-        assert reason.__doc__
-    named = errors.BadAdvert("share", "bremen", why="because")
-    assert str(named).startswith("share: bremen: The advertisement is not signed")
-    assert (named.phase, named.platform, named.why) == ("share", "bremen", "because")

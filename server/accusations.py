@@ -1,0 +1,43 @@
+"""Whom the coordinator leaves out of the next attempt, and on whose word."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from common.errors import AggregationAborted
+from common.secagg.errors import BadDealer, BadShares, ProtocolAborted, TooFewPlatforms
+
+
+@dataclass
+class Accusations:
+    """What was held against platforms in one round.
+
+    Some faults the coordinator sees for itself: a receipt that its dealer did not sign, shares off the dealer's
+    polynomial. Whether an envelope opens, and whether a ledger went back, only the receiver sees. Its word is a
+    claim, and a liar costs itself the round; so a platform is left out only on the word of more platforms than
+    may lie, one of which is honest then.
+    """
+
+    claimed: dict[str, set[str]] = field(default_factory=dict)
+    proven: set[str] = field(default_factory=set)
+
+    def hear(self, accuser: str, accused: str) -> None:
+        """Note one platform's word against another; a word against oneself is none."""
+        if accuser != accused:
+            self.claimed.setdefault(accused, set()).add(accuser)
+
+    def prove(self, faults: Mapping[str, ProtocolAborted]) -> None:
+        """Note what the coordinator checked itself; of the faults, those that would void round after round."""
+        self.proven |= {name for name, why in faults.items() if isinstance(why, BadShares | BadDealer)}
+
+    def learn(self, reason: AggregationAborted) -> None:
+        """Note whom the end of a void round proves guilty."""
+        match reason:
+            case BadDealer(platform=name):
+                self.proven.add(name)
+            case TooFewPlatforms(excluded=faults):
+                self.prove(faults)
+
+    def culprits(self, colluders: int) -> frozenset[str]:
+        """Whoever is proven guilty, or accused by more than ``colluders`` platforms."""
+        accused = {name for name, accusers in self.claimed.items() if len(accusers) > colluders}
+        return frozenset(self.proven | accused)
