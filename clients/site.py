@@ -30,6 +30,7 @@ from common.model.statistics import Basis
 from common.randomness import KeyedRandomness, OsRandomness
 from common.replies import answer, refuse
 from common.requests import (
+    KINDS,
     AdvertiseRequest,
     MalformedRequest,
     ShareRequest,
@@ -121,10 +122,11 @@ class Site:
         return data.features(basis), data.platform.split.train
 
     def _say(self, request: Frame, error: Exception) -> None:
+        asked = request.kind if request.kind in KINDS else "answer"  # a caller's own text is not logged
         if isinstance(error, HanseError):
-            log.warning("%s refuses to %s: %s", self._member.platform, request.kind, error)
+            log.warning("%s refuses to %s: %s", self._member.platform, asked, error)
         else:
-            log.exception("%s could not %s", self._member.platform, request.kind)
+            log.exception("%s could not %s", self._member.platform, asked)
 
 
 def _member(

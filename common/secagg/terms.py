@@ -38,8 +38,8 @@ class Terms:
             (self.dimension < 1, "the vector has no values"),
             (len(self.roster) > MOST_PLATFORMS, f"more than {MOST_PLATFORMS} platforms"),
             (
-                not all(0 < len(name.encode()) <= NAME_BYTES for name in self.roster),
-                "a name has not 1 to 64 bytes",
+                not all(0 < len(name.encode()) <= NAME_BYTES and name.isprintable() for name in self.roster),
+                "a name has not 1 to 64 printable bytes",
             ),
             (any(len(key) != KEY_BYTES for key in self.roster.values()), "an identity key has not 32 bytes"),
             (len(set(self.roster.values())) < len(self.roster), "two platforms share an identity key"),
