@@ -74,10 +74,13 @@ class Convoy:
         )
 
     def spec(self, **changes: Any) -> RoundSpec:
+        """A round of the whole convoy."""
         return replace(RoundSpec("run", "training", 0, 0, bytes(16), tuple(self.names), bytes(32)), **changes)
 
     def plain_sum(self, survivors: Collection[str]) -> Lanes:
-        return np.sum([self.deltas[name].lanes for name in survivors], axis=0, dtype=np.uint32)
+        """What the coordinator should get."""
+        total: Lanes = np.sum([self.deltas[name].lanes for name in survivors], axis=0, dtype=np.uint32)
+        return total
 
     def round(
         self,
@@ -135,6 +138,6 @@ class Convoy:
 
         released = {}
         for name in left("unmask", quorum.platforms):
-            answer = signed[name].release(down("signatures", name, quorum.signatures))
-            released[name] = up("release", name, answer)
+            shares = signed[name].release(down("signatures", name, quorum.signatures))
+            released[name] = up("release", name, shares)
         return Outcome(quorum.unmask(released), total.survivors, quorum, released)

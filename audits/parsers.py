@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
 
+from audits.target import LONGEST, SECRET, Target
 from clients.daemon import SiteDaemon
 from common import wire
 from common.deltas import MaskedDelta
@@ -32,7 +33,6 @@ from common.secagg import Advert, Memory, ReleasedShares, RoundSpec, SealedShare
 from common.secagg.envelopes import Route, Shares, open_envelope, receipt, seal
 from common.secagg.errors import MemoryCorrupt, ProtocolError
 from common.secagg.fields import Reader, name_bytes, table_bytes
-from audits.target import LONGEST, SECRET, Target
 
 NAMES: Final = ("port-000", "port-001", "port-002")
 REQUESTS: Final = (AdvertiseRequest, ShareRequest, UploadRequest, SignRequest, UnmaskRequest)
@@ -54,9 +54,10 @@ def parsers() -> Iterator[Target]:
     yield Target("envelope", (), *_envelope())
     frames = _frames()
     yield Target("frame", (MalformedFrame, EOFError), _frame, [b"".join(encode(frame)) for frame in frames])
-    headers = [json.loads(encode(frame)[1]) for frame in frames]
-    yield Target("frame header", (MalformedFrame, EOFError), _header, headers)
+    headers = [json.loads(bytes(encode(frame)[1])) for frame in frames]
+    yield Target("frame header", (MalformedFrame, EOFError), lambda value: _frame(_headed(value)), headers)
     yield Target("socket", (), _socket, [b"".join(encode(frame)) for frame in frames], share=1)
+    yield Target("socket header", (), lambda value: _socket(_headed(value)), headers, share=1)
     bodies = [json.loads(frame.body) for frame in _requests()]
     yield Target("request", (MalformedRequest,), lambda value: _request(as_json(value)), bodies)
     yield Target("request text", (MalformedRequest,), _request, [frame.body for frame in _requests()])
@@ -65,14 +66,19 @@ def parsers() -> Iterator[Target]:
     yield Target("flower record", (MalformedFrame,), _records, _wired(frames), share=2)
 
 
+def advert_of(platform: str, witness: Witness) -> Advert:
+    """An advert of the right form, whose keys are no keys."""
+    return Advert(platform, OCTETS[:32], OCTETS[32:64], OCTETS[64:96], witness, OCTETS[:64])
+
+
 def _messages() -> Iterator[Target]:
     witness = Witness(7, OCTETS[:32])
-    rows = {name: OCTETS for name in NAMES[1:]}
+    rows = dict.fromkeys(NAMES[1:], OCTETS)
     kinds: dict[Any, list[Any]] = {
-        Advert: [Advert(name, *[OCTETS[:32]] * 3, witness, OCTETS[:64]) for name in NAMES],
+        Advert: [advert_of(name, witness) for name in NAMES],
         SealedShares: [SealedShares(rows, OCTETS[:128]), SealedShares({}, OCTETS[:128])],
         SurvivorSignature: [SurvivorSignature(OCTETS[:64])],
-        ReleasedShares: [ReleasedShares({name: OCTETS[:33] for name in NAMES}, OCTETS[:64])],
+        ReleasedShares: [ReleasedShares(dict.fromkeys(NAMES, OCTETS[:33]), OCTETS[:64])],
     }
     everything = [message.encode() for messages in kinds.values() for message in messages]
     for kind, messages in kinds.items():
@@ -86,7 +92,7 @@ def _messages() -> Iterator[Target]:
 
 def _reader_scripts() -> list[list[Any]]:
     """A message, and the questions it is asked: how many bytes, a name, a table of rows so wide."""
-    table = table_bytes({name: OCTETS[:33] for name in NAMES})
+    table = table_bytes(dict.fromkeys(NAMES, OCTETS[:33]))
     return [
         [name_bytes(NAMES[0]) + OCTETS[:40], [["name", 0], ["take", 8], ["take", 32], ["end", 0]]],
         [OCTETS[:64] + table, [["take", 64], ["table", 33], ["end", 0]]],
@@ -103,12 +109,12 @@ def _reader(script: Any) -> None:
             return
     for question in questions:
         match question:
-            case ["take" | "only" as how, int(count)] if 0 <= count:
+            case ["take" | "only" as how, int(count)] if count >= 0:
                 got = getattr(read, how)(count)
                 assert got == data[seen : seen + count]
                 assert len(got) == count
                 seen += count
-            case ["table", int(width)] if 0 <= width:
+            case ["table", int(width)] if width >= 0:
                 seen += len(table_bytes(read.table(width)))
             case ["name", _]:
                 seen += len(name_bytes(read.name()))
@@ -119,7 +125,7 @@ def _reader(script: Any) -> None:
 
 def _memory() -> list[str]:
     spec = RoundSpec("run", "train", 3, 1, SECRET[:4] * 4, NAMES, OCTETS[:32])
-    adverts = [Advert(name, *[OCTETS[:32]] * 3, Witness(2, OCTETS[:32]), OCTETS[:64]) for name in NAMES]
+    adverts = [advert_of(name, Witness(2, OCTETS[:32])) for name in NAMES]
     memory = Memory.empty().admit(spec).released(spec)
     later = memory.admit(RoundSpec("other", "statistics", 0, 0, bytes(16), NAMES, bytes(32)))
     return [each.to_json() for each in (memory, later.witness(adverts), Memory.empty())]
@@ -136,8 +142,9 @@ def _from_json(value: Any) -> None:
 
 def _envelope() -> tuple[Any, list[bytes]]:
     """Opens for what the dealer sealed for this holder in this round, and for no other bytes."""
-    dealer, holder = X25519PrivateKey.from_private_bytes(OCTETS[:32]), X25519PrivateKey.from_private_bytes(
-        OCTETS[1:33]
+    dealer, holder = (
+        X25519PrivateKey.from_private_bytes(OCTETS[:32]),
+        X25519PrivateKey.from_private_bytes(OCTETS[1:33]),
     )
     identity, route = Ed25519PrivateKey.from_private_bytes(OCTETS[:32]), Route(bytes(32), NAMES[0], NAMES[1])
     shares = Shares(OCTETS[:33], OCTETS[1:34])
@@ -180,9 +187,9 @@ def _frame(data: Any) -> None:
     assert [array.tobytes() for array in again.arrays] == [array.tobytes() for array in frame.arrays]
 
 
-def _header(value: Any) -> None:
+def _headed(value: Any) -> bytes:
     header = as_json(value)
-    _frame(struct.pack("<I", len(header)) + header + OCTETS * 2)
+    return struct.pack("<I", len(header)) + header + OCTETS * 2
 
 
 class _Said(logging.Handler):
@@ -198,15 +205,13 @@ class _Said(logging.Handler):
 
 
 def _socket(data: Any) -> None:
-    """The daemon on a real socket: an answer that is a frame, or a closed connection; and a log without payload."""
+    """The daemon on a real socket: a frame comes back, or nothing; and its log holds no payload."""
     log, said = logging.getLogger("clients.daemon"), _Said()
     here, there = socket.socketpair()
     log.addHandler(said)
     log.propagate = False
     try:
         with here, there:
-            here.settimeout(5.0)
-            here.setblocking(True)
             if isinstance(data, bytes):
                 here.sendall(data[:100_000])
             here.shutdown(socket.SHUT_WR)
@@ -227,9 +232,9 @@ def _requests() -> list[Frame]:
     return [
         AdvertiseRequest(run=SECRET.decode(), round=1, attempt=2, nonce=OCTETS[:16], cohort=names).frame(),
         ShareRequest(adverts=(octets, octets)).frame(),
-        UploadRequest(sealed={name: OCTETS for name in names}).frame(),
+        UploadRequest(sealed=dict.fromkeys(names, OCTETS)).frame(),
         SignRequest(survivors=names).frame(),
-        UnmaskRequest(signatures={name: octets for name in names}).frame(),
+        UnmaskRequest(signatures=dict.fromkeys(names, octets)).frame(),
     ]
 
 
@@ -261,7 +266,8 @@ def _refusal(body: Any) -> None:
 def _arrays(rows: Any) -> tuple[Any, ...]:
     kinds = {"<f4": np.float32, "<u4": np.uint32}
     good = [row for row in rows if isinstance(row, list) and len(row) == 2 and isinstance(row[1], bytes)]
-    return tuple(np.frombuffer(octets[: len(octets) // 4 * 4], kinds.get(str(kind), np.int32)) for kind, octets in good)
+    cut = [(kind, octets[: len(octets) // 4 * 4]) for kind, octets in good]
+    return tuple(np.frombuffer(octets, kinds.get(str(kind), np.int32)) for kind, octets in cut)
 
 
 def _vector(value: Any) -> None:
@@ -291,7 +297,9 @@ def _wired(frames: list[Frame]) -> list[dict[str, Any]]:
 def _records(value: Any) -> None:
     try:
         records: dict[str, Any] = {
-            name: ArrayRecord({key: Array(row[0], tuple(row[1]), row[2], row[3]) for key, row in record.items()})
+            name: ArrayRecord(
+                {key: Array(row[0], tuple(row[1]), row[2], row[3]) for key, row in record.items()}
+            )
             if name == "arrays"
             else ConfigRecord(record)
             for name, record in value.items()

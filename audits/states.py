@@ -4,7 +4,7 @@ A client that accepts has accepted nothing but what honest platforms made for it
 that gives a sum gives the exact one, and excludes no platform whose message arrived as it was sent.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import count
 from random import Random
@@ -14,6 +14,10 @@ from unittest.mock import patch
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from audits.convoy import Convoy
+from audits.damage import Value
+from audits.parsers import OCTETS, as_json
+from audits.target import Target, printable
 from common.frame import Frame
 from common.requests import MalformedRequest, ShareRequest, SignRequest, UnmaskRequest, UploadRequest
 from common.secagg import (
@@ -31,10 +35,6 @@ from common.secagg import (
 from common.secagg.errors import ProtocolAborted, ProtocolError
 from common.secagg.once import Once
 from common.secagg.seat import Secrets
-from audits.convoy import Convoy
-from audits.damage import Value
-from audits.parsers import OCTETS, as_json
-from audits.target import Target, printable
 
 ME: Final = "port-000"
 DROPPED: Final = "port-003"
@@ -104,8 +104,8 @@ def voyages() -> list[Voyage]:
         return Random(next(numbers)).randbytes(32)
 
     def fresh() -> Secrets:
-        keys = (X25519PrivateKey.from_private_bytes(octets()) for _ in range(2))
-        return Secrets(*keys, octets())
+        key = X25519PrivateKey.from_private_bytes
+        return Secrets(key(octets()), key(octets()), octets())
 
     with (
         patch.object(Secrets, "fresh", fresh),
@@ -167,9 +167,11 @@ def _servers(voyage: Voyage, other: Voyage) -> Iterator[Target]:
     boxes, book = masked.mail, masked.mail.book
 
     def adverts(answers: Value) -> None:
-        found = collect_adverts(book.terms, book.spec, list(_read(answers, Advert.decode).values()))
-        assert {advert.encode() for advert in found.adverts} <= set(voyage.adverts.values())
-        _fair(found.excluded, [n for n, a in voyage.adverts.items() if a in answers.values()])
+        read = list(_read(answers, Advert.decode).values())
+        found = collect_adverts(book.terms, book.spec, read)
+        honest = {advert.platform for advert in read if advert.encode() in voyage.adverts.values()}
+        assert set(found.platforms) == honest
+        _fair(found.excluded, honest)
 
     def shares(answers: Value) -> None:
         found = book.collect_shares(_read(answers, SealedShares.decode))
@@ -230,7 +232,7 @@ def _unchanged(answers: Mapping[str, Value], sent: Mapping[str, bytes]) -> list[
     return [name for name, data in sent.items() if answers.get(name) == data]
 
 
-def _fair(excluded: Mapping[str, ProtocolAborted], innocent: Sequence[str]) -> None:
+def _fair(excluded: Mapping[str, ProtocolAborted], innocent: Collection[str]) -> None:
     """Nobody is excluded whose message arrived as it was sent, and each reason may be printed."""
     assert not set(excluded) & set(innocent)
     for why in excluded.values():
@@ -268,8 +270,7 @@ def _tampered(message: Any, seen: Sequence[Any], rng: Random) -> Any:
             lost = {key: value for key, value in message.items() if key != name}
             return rng.choice((lost, other, {**message, name: row}, {**other, **message}))
         case tuple():
-            lost = message[1:]
-            return rng.choice((lost, (*message, rng.choice(message)), rng.choice(seen), message[::-1]))
+            return rng.choice((message[1:], (*message, rng.choice(message)), rng.choice(seen), message[::-1]))
         case Advert() | SealedShares() | SurvivorSignature() | ReleasedShares():
             part = rng.choice([f.name for f in fields(message) if f.name not in ("platform", "witness")])
             value = _tampered(getattr(message, part), [getattr(each, part) for each in seen], rng)

@@ -12,7 +12,9 @@ SECRET: Final = b"secret"
 """Valid inputs are full of it, and no error may hold it. Six bytes, so that base64 spells each copy alike."""
 
 LONGEST: Final = 300
-_PAYLOAD: Final = re.compile(r"secret|c2VjcmV0|736563726574|(?!\d{16})[0-9a-f]{16}|[A-Za-z0-9+/]{32}|b['\"]|\\x")
+_PAYLOAD: Final = re.compile(
+    r"secret|c2VjcmV0|736563726574|(?!\d{16})[0-9a-f]{16}|[A-Za-z0-9+/]{32}|b['\"]|\\x"
+)
 
 
 def printable(error: BaseException) -> None:
