@@ -1,4 +1,4 @@
-"""``make audit``: more than a million damaged messages, each within its time and memory, none with a surprise.
+"""``make audit``: millions of damaged messages, each within its time and memory, none with a surprise.
 
 Input n of a target follows from (seed, target, n), so what is printed of a fault is enough to repeat it.
 """
@@ -24,7 +24,7 @@ from audits.parsers import parsers
 from audits.states import machines
 from audits.target import Target, printable
 
-INPUTS: Final = 1_200_000
+INPUTS: Final = 4_000_000
 SEED: Final = 1
 WORKERS: Final = 2
 CHUNK: Final = 2_000

@@ -56,14 +56,14 @@ def parsers() -> Iterator[Target]:
     yield Target("frame", (MalformedFrame, EOFError), _frame, [b"".join(encode(frame)) for frame in frames])
     headers = [json.loads(bytes(encode(frame)[1])) for frame in frames]
     yield Target("frame header", (MalformedFrame, EOFError), lambda value: _frame(_headed(value)), headers)
-    yield Target("socket", (), _socket, [b"".join(encode(frame)) for frame in frames], share=1)
-    yield Target("socket header", (), lambda value: _socket(_headed(value)), headers, share=1)
+    yield Target("socket", (), _socket, [b"".join(encode(frame)) for frame in frames], share=2)
+    yield Target("socket header", (), lambda value: _socket(_headed(value)), headers, share=2)
     bodies = [json.loads(frame.body) for frame in _requests()]
     yield Target("request", (MalformedRequest,), lambda value: _request(as_json(value)), bodies)
     yield Target("request text", (MalformedRequest,), _request, [frame.body for frame in _requests()])
-    yield Target("refusal", (), _refusal, [b"4 BadAdvert", b"3 CeilingExceeded", b"1 Unavailable"], share=1)
+    yield Target("refusal", (), _refusal, [b"4 BadAdvert", b"3 CeilingExceeded", b"1 Unavailable"], share=2)
     yield Target("vector", (ProtocolError,), _vector, [[OCTETS[:64], [["<u4", OCTETS[:24]]]]])
-    yield Target("flower record", (MalformedFrame,), _records, _wired(frames), share=2)
+    yield Target("flower record", (MalformedFrame,), _records, _wired(frames), share=4)
 
 
 def advert_of(platform: str, witness: Witness) -> Advert:

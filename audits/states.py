@@ -158,7 +158,7 @@ def _clients(voyage: Voyage, other: Voyage) -> Iterator[Target]:
         ("sign", sign, sorted(voyage.vectors), voyage.ships.names),
         ("unmask", unmask, dict(voyage.signatures), dict(other.signatures)),
     ):
-        yield Target(f"client: {phase}", ABORTS, check, [seed], share=1, others=[splice, seed])
+        yield Target(f"client: {phase}", ABORTS, check, [seed], share=4, others=[splice, seed])
 
 
 def _servers(voyage: Voyage, other: Voyage) -> Iterator[Target]:
@@ -202,7 +202,7 @@ def _servers(voyage: Voyage, other: Voyage) -> Iterator[Target]:
         ("signatures", signatures, dict(voyage.signatures), dict(other.signatures)),
         ("releases", releases, dict(voyage.released), dict(other.released)),
     ):
-        yield Target(f"server: {phase}", ABORTS, check, [seed], share=1, others=[splice, seed], only=dict)
+        yield Target(f"server: {phase}", ABORTS, check, [seed], share=4, others=[splice, seed], only=dict)
 
 
 def _rows(voyage: Voyage) -> dict[str, Any]:

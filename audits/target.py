@@ -45,7 +45,7 @@ class Target:
     allowed: tuple[type[Exception], ...]
     check: Callable[[Any], None]
     seeds: Sequence[Value]
-    share: int = 4
+    share: int = 8
     others: Sequence[Value] = field(default=())
     only: type = object
 
