@@ -34,7 +34,7 @@ ARITHMETIC: Final[dict[type, type[ast.operator]]] = {
     ast.Mult: ast.Add,
     ast.Div: ast.Mult,
     ast.FloorDiv: ast.Mult,
-    ast.Mod: ast.Add,
+    ast.Mod: ast.FloorDiv,
     ast.Pow: ast.Mult,
     ast.LShift: ast.RShift,
     ast.RShift: ast.LShift,
@@ -100,7 +100,7 @@ class _Place:
             now = deepcopy(now)
             now.body = [ast.Pass()]
             now.__dict__.update({"orelse": [], "finalbody": []} if not isinstance(now, ast.FunctionDef) else {})
-        return ast.unparse(ast.fix_missing_locations(now)) if now else ""
+        return ast.unparse(ast.fix_missing_locations(now)).removesuffix("\n    pass") if now else ""
 
 
 def _places(parent: ast.AST, function: str, statement: ast.AST | None) -> Iterator[_Place]:
@@ -133,6 +133,8 @@ def _silent(node: ast.AST, parent: ast.AST, field: str, index: int | None) -> bo
             return name in TEXTS or name == "__all__" or (isinstance(parent, ast.Module) and alias)
         case ast.Call(func=ast.Name(id=name)) if name in PLAIN_ERRORS:
             return True
+        case ast.Constant(value=str()) if isinstance(parent, ast.Call) and isinstance(parent.func, ast.Attribute):
+            return parent.func.attr == "_fault"  # what a reader says of a message
         case ast.Constant(value=str()) if field == "elts" and index == 1:
             return isinstance(parent, ast.Tuple) and len(parent.elts) == 2  # (fault, why)
         case ast.Subscript(value=ast.Name(id="list" | "dict")):
@@ -150,7 +152,7 @@ def _broken(node: ast.AST, place: _Place) -> Iterator[ast.AST]:
             yield ast.Pass()
             if node.cause:
                 yield ast.Raise(exc=node.exc)
-        case ast.Return(value=value) if value and not _is_none(value):
+        case ast.Return(value=value) if value and not _is(value, None):
             yield ast.Return(value=ast.Constant(None))
         case ast.For() | ast.comprehension():
             yield _with(node, iter=ast.Tuple(elts=[], ctx=ast.Load()))
@@ -180,15 +182,18 @@ def _broken(node: ast.AST, place: _Place) -> Iterator[ast.AST]:
 
 def _calls(node: ast.Call) -> Iterator[ast.AST]:
     """An argument less, the first two swapped, or another function of the same form."""
+    name = node.func.id if isinstance(node.func, ast.Name) else ""
     if len(node.args) > 1:
-        yield from (_with(node, args=_without(node.args, at)) for at in range(len(node.args)))
-        if ast.dump(node.args[0]) != ast.dump(node.args[1]):
+        needed = [at for at, arg in enumerate(node.args) if not _is(arg, "big")]  # Python's own default
+        yield from (_with(node, args=_without(node.args, at)) for at in needed)
+        if ast.dump(node.args[0]) != ast.dump(node.args[1]) and name not in ("min", "max"):
             yield _with(node, args=[node.args[1], node.args[0], *node.args[2:]])
     for at, keyword in enumerate(node.keywords):
-        if keyword.arg not in TEXTS:
+        flag = isinstance(keyword.value, ast.Constant) and isinstance(keyword.value.value, bool)
+        if keyword.arg not in TEXTS and not flag:  # without it a flag is what it becomes when it is flipped
             yield _with(node, keywords=_without(node.keywords, at))
-    if isinstance(node.func, ast.Name) and node.func.id in CALLS:
-        yield _with(node, func=ast.Name(CALLS[node.func.id], ast.Load()))
+    if name in CALLS:
+        yield _with(node, func=ast.Name(CALLS[name], ast.Load()))
 
 
 def _other_values(value: object) -> list[Any]:
@@ -200,14 +205,14 @@ def _other_values(value: object) -> list[Any]:
         case float():
             return [value * 2 + 1]
         case str():
-            return [value + "X"]
+            return ["broken"]
         case bytes():
-            return [value + b"X"]
+            return [b"broken"]
     return []
 
 
-def _is_none(node: ast.AST) -> bool:
-    return isinstance(node, ast.Constant) and node.value is None
+def _is(node: ast.AST, value: object) -> bool:
+    return isinstance(node, ast.Constant) and node.value == value
 
 
 def _with(node: Any, **changes: Any) -> Any:

@@ -16,7 +16,7 @@ from common.secagg.messages import Advert, Witness
 from common.secagg.terms import RoundSpec
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Memory:
     """Monotone state of one site under one charter; every change is a new value.
 

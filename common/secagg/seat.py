@@ -15,7 +15,7 @@ from common.secagg.shamir import split
 from common.secagg.terms import RoundSpec, Terms
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Seat:
     """One platform's place in one round: who it is and what it agreed to."""
 
@@ -26,7 +26,7 @@ class Seat:
     digest: bytes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Secrets:
     """A round's own secrets: X25519 keys to ``seal`` shares and to agree ``mask`` keys, the mask ``seed``."""
 

@@ -74,7 +74,7 @@ def collect_adverts(terms: Terms, spec: RoundSpec, adverts: Sequence[Advert]) ->
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class AdvertBook:
     """After phase 1: the adverts that every platform in U1 must see."""
 
@@ -113,7 +113,7 @@ class AdvertBook:
         return None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Mailboxes:
     """After phase 2: the envelopes, sorted by whom they are for."""
 
@@ -165,7 +165,7 @@ class Mailboxes:
         return None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class MaskedSum:
     """After phase 3: a sum under the survivors' own masks and the masks they shared with drop-outs."""
 
@@ -196,7 +196,7 @@ class MaskedSum:
         return None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Quorum:
     """After phase 4: the signatures that make survivors release their shares."""
 

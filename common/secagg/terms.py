@@ -15,7 +15,7 @@ MOST_PLATFORMS = 1000
 _LONELY = "fewer keep no secret from each other, as each can subtract itself"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Terms:
     """What the platforms agreed out of band; each site computes every threshold from it.
 
@@ -81,7 +81,7 @@ class Terms:
         return digest("terms", self.charter, keys, number(self.colluders), number(self.dimension), ring)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RoundSpec:
     """One attempt at one round, as a site understands it; it signs no other.
 
