@@ -14,6 +14,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from importlib.abc import MetaPathFinder, SourceLoader
 from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_loader
@@ -21,15 +22,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import CodeType, ModuleType
 
-# All that the tests import but the package under test itself: a fork then has it already.
 import _hypothesis_pytestplugin
 import hypothesis.configuration
-import hypothesis.stateful
-import numpy as np
 import pytest
 import pytest_timeout
-from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from audits.operators import Mutant, mutants
 
@@ -39,9 +35,10 @@ TESTS = ROOT / "tests" / "common" / "secagg"
 LIST = Path(__file__).with_name("equivalent_mutants.toml")
 FIRST = ("test_vectors", "test_attacks", "test_protocol")
 """After the file's own tests: they notice most."""
+PRELOADED = ("hypothesis.stateful", "hypothesis.extra.numpy", "cryptography.hazmat.primitives.kdf.hkdf")
+"""What the tests import, but for the package under test: a fork then has it already."""
 SECONDS = 60
 MEMORY = 4 << 30
-PRELOADED = (hypothesis.stateful, np, pytest, ChaCha20Poly1305, HKDF)
 
 
 class Broken(MetaPathFinder, SourceLoader):
@@ -50,7 +47,9 @@ class Broken(MetaPathFinder, SourceLoader):
     def __init__(self, module: str, code: CodeType) -> None:
         self._module, self._code = module, code
 
-    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
         """Itself, for this module."""
         return spec_from_loader(name, self) if name == self._module else None
 
@@ -149,6 +148,8 @@ def main() -> int:
     options.add_argument("--workers", type=int, default=2, help="how many at a time")
     asked = options.parse_args()
     os.chdir(ROOT)
+    for package in PRELOADED:
+        import_module(package)
     start, files = time.monotonic(), sorted(PACKAGE.glob(f"{asked.file}.py"))
     todo = [mutant for path in files for mutant in mutants(path.name, path.read_text())]
     known = {key: why for key, why in listed().items() if key[0] in {path.name for path in files}}

@@ -6,7 +6,7 @@ platform does matter, and is broken.
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from types import CodeType
@@ -95,11 +95,19 @@ class _Place:
     def shown(self) -> str:
         """The statement as it is now, of a compound one its head."""
         here: Any = getattr(self.parent, self.field)
-        now = self.statement if self.node is not self.statement else here if self.index is None else here[self.index]
+        now = (
+            self.statement
+            if self.node is not self.statement
+            else here
+            if self.index is None
+            else here[self.index]
+        )
         if isinstance(now, ast.FunctionDef | ast.ClassDef | ast.If | ast.For | ast.With | ast.Try):
             now = deepcopy(now)
             now.body = [ast.Pass()]
-            now.__dict__.update({"orelse": [], "finalbody": []} if not isinstance(now, ast.FunctionDef) else {})
+            now.__dict__.update(
+                {"orelse": [], "finalbody": []} if not isinstance(now, ast.FunctionDef) else {}
+            )
         return ast.unparse(ast.fix_missing_locations(now)).removesuffix("\n    pass") if now else ""
 
 
@@ -126,58 +134,91 @@ def _silent(node: ast.AST, parent: ast.AST, field: str, index: int | None) -> bo
     match node:
         case ast.Expr(value=ast.Constant(value=str())) | ast.JoinedStr() | ast.Import() | ast.ImportFrom():
             return True
-        case ast.keyword(arg=arg) if arg in TEXTS:
+        case ast.keyword(arg=arg):
+            return arg in TEXTS
+        case ast.Assign(targets=[ast.Name(id=name)], value=ast.Subscript(value=ast.Name())):
+            return name in TEXTS or isinstance(parent, ast.Module)  # an alias of a type
+        case ast.Assign(targets=[ast.Name(id=name)]):
+            return name in TEXTS or name == "__all__"
+        case ast.Call(func=ast.Name(id=name)):
+            return name in PLAIN_ERRORS
+        case ast.Constant(value=str()):
+            return _is_told(parent, field, index)
+    return isinstance(node, ast.Subscript) and ast.unparse(node.value) in ("list", "dict")  # list[bytes]()
+
+
+def _is_told(parent: ast.AST, field: str, index: int | None) -> bool:
+    """Whether a text is what a reader says of a message, or the second part of (fault, why)."""
+    match parent:
+        case ast.Call(func=ast.Attribute(attr="_fault")):
             return True
-        case ast.Assign(targets=[ast.Name(id=name)], value=value):
-            alias = isinstance(value, ast.Subscript) and isinstance(value.value, ast.Name)
-            return name in TEXTS or name == "__all__" or (isinstance(parent, ast.Module) and alias)
-        case ast.Call(func=ast.Name(id=name)) if name in PLAIN_ERRORS:
-            return True
-        case ast.Constant(value=str()) if isinstance(parent, ast.Call) and isinstance(parent.func, ast.Attribute):
-            return parent.func.attr == "_fault"  # what a reader says of a message
-        case ast.Constant(value=str()) if field == "elts" and index == 1:
-            return isinstance(parent, ast.Tuple) and len(parent.elts) == 2  # (fault, why)
-        case ast.Subscript(value=ast.Name(id="list" | "dict")):
-            return True  # list[bytes]()
+        case ast.Tuple(elts=[_, _]):
+            return (field, index) == ("elts", 1)
     return False
 
 
 def _broken(node: ast.AST, place: _Place) -> Iterator[ast.AST]:
-    if place.field == "test" or (place.field == "ifs"):
+    if place.field in {"test", "ifs"}:
         yield from (ast.Constant(value) for value in (True, False))
-    match node:
-        case ast.Expr() | ast.AugAssign():
-            yield ast.Pass()
-        case ast.Raise():
-            yield ast.Pass()
-            if node.cause:
-                yield ast.Raise(exc=node.exc)
-        case ast.Return(value=value) if value and not _is(value, None):
-            yield ast.Return(value=ast.Constant(None))
-        case ast.For() | ast.comprehension():
-            yield _with(node, iter=ast.Tuple(elts=[], ctx=ast.Load()))
-        case ast.Compare():
-            for at, op in enumerate(node.ops):
-                for other in COMPARISONS[type(op)]:
-                    yield _with(node, ops=[*node.ops[:at], other(), *node.ops[at + 1 :]])
-        case ast.BoolOp():
-            yield _with(node, op=ast.Or() if isinstance(node.op, ast.And) else ast.And())
-            yield from node.values
-        case ast.UnaryOp(op=ast.Not() | ast.USub()):
-            yield node.operand
-        case ast.BinOp():
-            yield _with(node, op=ARITHMETIC[type(node.op)]())
-        case ast.Slice():
-            yield from (_with(node, **{part: None}) for part in ("lower", "upper") if getattr(node, part))
-        case ast.Constant():
-            yield from (ast.Constant(value) for value in _other_values(node.value))
-        case ast.Call():
-            yield from _calls(node)
-        case ast.Dict():
-            for at in range(len(node.keys)):
-                yield ast.Dict(node.keys[:at] + node.keys[at + 1 :], node.values[:at] + node.values[at + 1 :])
-        case ast.Tuple(ctx=ast.Load()) | ast.List(ctx=ast.Load()) | ast.Set():
-            yield from (_with(node, elts=_without(node.elts, at)) for at in range(len(node.elts)))
+    for kind, breaks in _BREAKS.items():
+        if isinstance(node, kind):
+            yield from breaks(node)
+
+
+def _gone(_: ast.stmt) -> Iterator[ast.AST]:
+    yield ast.Pass()
+
+
+def _raises(node: ast.Raise) -> Iterator[ast.AST]:
+    """Nothing is raised; or what lies behind the error shows."""
+    yield ast.Pass()
+    if node.cause:
+        yield ast.Raise(exc=node.exc)
+
+
+def _returns(node: ast.Return) -> Iterator[ast.AST]:
+    if node.value and not _is(node.value, None):
+        yield ast.Return(value=ast.Constant(None))
+
+
+def _no_turn(node: ast.For | ast.comprehension) -> Iterator[ast.AST]:
+    yield _with(node, iter=ast.Tuple(elts=[], ctx=ast.Load()))
+
+
+def _compares(node: ast.Compare) -> Iterator[ast.AST]:
+    for at, op in enumerate(node.ops):
+        for other in COMPARISONS[type(op)]:
+            yield _with(node, ops=[*node.ops[:at], other(), *node.ops[at + 1 :]])
+
+
+def _connects(node: ast.BoolOp) -> Iterator[ast.AST]:
+    yield _with(node, op=ast.Or() if isinstance(node.op, ast.And) else ast.And())
+    yield from node.values
+
+
+def _sign(node: ast.UnaryOp) -> Iterator[ast.AST]:
+    yield node.operand
+
+
+def _calculates(node: ast.BinOp) -> Iterator[ast.AST]:
+    yield _with(node, op=ARITHMETIC[type(node.op)]())
+
+
+def _slices(node: ast.Slice) -> Iterator[ast.AST]:
+    yield from (_with(node, **{part: None}) for part in ("lower", "upper") if getattr(node, part))
+
+
+def _constants(node: ast.Constant) -> Iterator[ast.AST]:
+    yield from (ast.Constant(value) for value in _other_values(node.value))
+
+
+def _pairs(node: ast.Dict) -> Iterator[ast.AST]:
+    yield from (ast.Dict(_without(node.keys, at), _without(node.values, at)) for at in range(len(node.keys)))
+
+
+def _elements(node: ast.Tuple | ast.List | ast.Set) -> Iterator[ast.AST]:
+    if isinstance(node, ast.Set) or isinstance(node.ctx, ast.Load):
+        yield from (_with(node, elts=_without(node.elts, at)) for at in range(len(node.elts)))
 
 
 def _calls(node: ast.Call) -> Iterator[ast.AST]:
@@ -223,3 +264,20 @@ def _with(node: Any, **changes: Any) -> Any:
 
 def _without(rows: list[Any], at: int) -> list[Any]:
     return rows[:at] + rows[at + 1 :]
+
+
+_BREAKS: Final[dict[Any, Callable[[Any], Iterator[ast.AST]]]] = {
+    ast.Expr | ast.AugAssign: _gone,
+    ast.Raise: _raises,
+    ast.Return: _returns,
+    ast.For | ast.comprehension: _no_turn,
+    ast.Compare: _compares,
+    ast.BoolOp: _connects,
+    ast.UnaryOp: _sign,
+    ast.BinOp: _calculates,
+    ast.Slice: _slices,
+    ast.Constant: _constants,
+    ast.Call: _calls,
+    ast.Dict: _pairs,
+    ast.Tuple | ast.List | ast.Set: _elements,
+}

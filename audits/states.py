@@ -7,17 +7,19 @@ that gives a sum gives the exact one, and excludes no platform whose message arr
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import count
+from pathlib import Path
 from random import Random
+from runpy import run_path
 from typing import Any, Final
 from unittest.mock import patch
 
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from audits.convoy import Convoy
 from audits.damage import Value
 from audits.parsers import OCTETS, as_json
 from audits.target import Target, printable
+from common.deltas import QuantizedDelta
 from common.frame import Frame
 from common.requests import MalformedRequest, ShareRequest, SignRequest, UnmaskRequest, UploadRequest
 from common.secagg import (
@@ -36,6 +38,10 @@ from common.secagg.errors import ProtocolAborted, ProtocolError
 from common.secagg.once import Once
 from common.secagg.seat import Secrets
 
+# The convoy of the tests: a conftest is no module that could be imported by its name.
+_CONFTEST: Final = Path(__file__).parents[1] / "tests" / "common" / "secagg" / "conftest.py"
+Convoy: Any = run_path(str(_CONFTEST))["Convoy"]
+
 ME: Final = "port-000"
 DROPPED: Final = "port-003"
 ABORTS: Final = (ProtocolAborted, MalformedRequest)
@@ -45,7 +51,7 @@ ABORTS: Final = (ProtocolAborted, MalformedRequest)
 class Voyage:
     """An honest round of four platforms, one of which sends no vector: every state and every message."""
 
-    ships: Convoy
+    ships: Any
     states: Mapping[str, Any]
     adverts: Mapping[str, bytes]
     sealed: Mapping[str, bytes]
@@ -56,7 +62,7 @@ class Voyage:
     quorum: Quorum
 
     @classmethod
-    def of(cls, ships: Convoy, spec: RoundSpec) -> "Voyage":
+    def of(cls, ships: Any, spec: RoundSpec) -> "Voyage":
         """Sail it. ``states`` are those in which the first platform waits for each phase's question."""
         witness = Witness(1, bytes(32))
         first = {n: advertise(n, ships.keys[n], ships.terms, spec, witness) for n in ships.names}
@@ -66,7 +72,7 @@ class Voyage:
         states["upload"] = kept(second[ME][0])
         boxes = book.collect_shares({n: sealed for n, (_, sealed) in second.items()})
         third = {
-            n: state.open(boxes.for_platform(n)).mask(ships.deltas[n])
+            n: state.open(boxes.for_platform(n)).mask(QuantizedDelta(ships.deltas[n].lanes.copy()))
             for n, (state, _) in second.items()
             if n != DROPPED
         }
@@ -239,7 +245,7 @@ def _fair(excluded: Mapping[str, ProtocolAborted], innocent: Collection[str]) ->
         printable(why)
 
 
-def _relay(ships: Convoy) -> Callable[[bytes], None]:
+def _relay(ships: Any) -> Callable[[bytes], None]:
     """A whole round, in which a relay damages, replays and swaps messages and one platform may leave."""
 
     def check(octets: bytes) -> None:

@@ -62,12 +62,11 @@ def deal(own: Secrets, holders: Collection[str], seat: Seat) -> dict[str, Shares
         holders.
     Refuses: a holder outside the cohort (ValueError).
     """
-    ordered = sorted(holders)
-    places = [seat.spec.index(holder) for holder in ordered]
+    places = [seat.spec.index(holder) for holder in holders]
     threshold = seat.terms.threshold(seat.spec.size)
     seeds = split(own.seed, threshold, places)
     keys = split(own.mask.private_bytes_raw(), threshold, places)
-    return dict(zip(ordered, map(Shares, seeds, keys), strict=True))
+    return dict(zip(holders, map(Shares, seeds, keys), strict=True))
 
 
 def sealed_shares(

@@ -207,7 +207,7 @@ class Quorum:
     @property
     def platforms(self) -> tuple[str, ...]:
         """Those who signed, sorted: ask them to release."""
-        return tuple(sorted(self.signatures))
+        return tuple(self.signatures)
 
     def judge(self, answers: Mapping[str, ReleasedShares]) -> Excluded:
         """Everyone excluded up to now, with those whose released shares name them as cheats.
