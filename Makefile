@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench docs clean
+.PHONY: help setup demo test check bench audit mutants docs clean
 
 help:  ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -41,6 +41,12 @@ check: $(READY)  ## Lint, types, import contracts, unused dependencies
 
 bench: $(READY)  ## Measure the hot paths against their references (minutes)
 	$(BIN)/pytest benchmarks --benchmark-only
+
+audit: $(READY)  ## Feed four million damaged messages to every parser and state (minutes)
+	@$(BIN)/python -m audits.fuzz
+
+mutants: $(READY)  ## Break common/secagg in every way its tests must notice (half an hour)
+	@$(BIN)/python -m audits.mutants
 
 docs: $(READY)  ## Build the documentation into site/
 	$(BIN)/mkdocs build --strict

@@ -20,6 +20,7 @@ from common.frame import Frame, decode, encode
 FOLDER_MODE: Final = 0o750
 SOCKET_MODE: Final = 0o660
 READ_SECONDS: Final = 30.0
+PIECE: Final = 1 << 20
 
 _log = logging.getLogger(__name__)
 
@@ -160,10 +161,11 @@ def _receive(connection: socket.socket) -> Frame:
     with connection.makefile("rb") as stream:
 
         def read(count: int) -> bytes:
-            content = stream.read(count)
-            if len(content) < count:
+            # In pieces: what a frame announces takes memory when it arrives, not before.
+            pieces = [stream.read(min(PIECE, count - at)) for at in range(0, count, PIECE)]
+            if sum(map(len, pieces)) < count:
                 raise EOFError
-            return content
+            return b"".join(pieces)
 
         return decode(read)
 

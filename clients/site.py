@@ -31,6 +31,7 @@ from common.model.statistics import Basis
 from common.randomness import KeyedRandomness, OsRandomness
 from common.replies import answer, refuse
 from common.requests import (
+    KINDS,
     AdvertiseRequest,
     MalformedRequest,
     ShareRequest,
@@ -123,12 +124,13 @@ class Site:
 
     def _say(self, request: Frame, error: Exception) -> None:
         # Text alone: a log record that keeps the error keeps its frames, and with them the round's secrets.
+        asked = request.kind if request.kind in KINDS else "answer"  # a caller's own text is not logged
         if isinstance(error, HanseError):
             told = f"{error} ({error.hint})" if error.hint else str(error)
-            log.warning("%s refuses to %s: %s", self._member.platform, request.kind, told)
+            log.warning("%s refuses to %s: %s", self._member.platform, asked, told)
         else:
             told = "".join(traceback.format_exception(error))
-            log.error("%s could not %s: %s", self._member.platform, request.kind, told)
+            log.error("%s could not %s: %s", self._member.platform, asked, told)
 
 
 def _member(

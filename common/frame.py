@@ -66,12 +66,23 @@ def decode(read: Callable[[int], bytes]) -> Frame:
         raise MalformedFrame(f"a header of {length} bytes", hint=f"at most {MAX_HEADER} are read")
     try:
         header = json.loads(read(length))
-        kind, body = str(header["kind"]), int(header["body"])
-        shapes = [(_KINDS[dtype], int(count)) for dtype, count in header["arrays"]]
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-        raise MalformedFrame("an unreadable header") from error
-    total = body + _ITEM * sum(count for _, count in shapes)
-    if min([body, *(count for _, count in shapes)]) < 0 or total > MAX_BODY:
-        raise MalformedFrame(f"a frame of {total} bytes", hint=f"at most {MAX_BODY} are read")
+        kind, body = _text(header["kind"]), _size(header["body"])
+        shapes = [(_KINDS[dtype], _size(count)) for dtype, count in header["arrays"]]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise MalformedFrame("an unreadable header") from None  # what it holds must not reach a traceback
+    if body + _ITEM * sum(count for _, count in shapes) > MAX_BODY:
+        raise MalformedFrame("a frame that is too large", hint=f"at most {MAX_BODY} bytes are read")
     content = read(body)
     return Frame(kind, content, tuple(view(read(_ITEM * count)) for view, count in shapes))
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not a text")
+    return value
+
+
+def _size(value: object) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError("not a size")
+    return value

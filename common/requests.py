@@ -1,15 +1,15 @@
 """What the coordinator asks of a site: five requests, each a strict JSON body beside its arrays."""
 
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from common.charter import Name
 from common.errors import AggregationAborted
 from common.frame import Frame, Vector
 from common.secagg.terms import RoundSpec
 
 Count = Annotated[int, Field(ge=0, lt=2**63)]
-Platform = Annotated[str, Field(max_length=63)]
 
 
 class MalformedRequest(AggregationAborted):
@@ -35,9 +35,10 @@ class _Request(BaseModel):
         """
         try:
             return cls.model_validate_json(frame.body)
-        except ValidationError as error:
+        except ValidationError:
             hint = "run one version of Hanse at both ends"
-            raise MalformedRequest(f"a malformed {cls.kind} request", hint=hint) from error
+            # Pydantic's error quotes the body, and a traceback would show it.
+            raise MalformedRequest(f"a malformed {cls.kind} request", hint=hint) from None
 
 
 class AdvertiseRequest(_Request):
@@ -48,7 +49,7 @@ class AdvertiseRequest(_Request):
     round: Count
     attempt: Count
     nonce: Annotated[bytes, Field(min_length=16, max_length=16)]
-    cohort: tuple[Platform, ...]
+    cohort: tuple[Name, ...]
 
     def spec(self, model: bytes) -> RoundSpec:
         """What every platform signs; ``model`` is the SHA-256 of the vector as it was received."""
@@ -66,18 +67,24 @@ class UploadRequest(_Request):
     """Hands over the ciphertexts addressed to this platform, by sender, and asks for its masked update."""
 
     kind = "upload"
-    sealed: dict[Platform, bytes]
+    sealed: dict[Name, bytes]
 
 
 class SignRequest(_Request):
     """Names the platforms whose masked updates arrived."""
 
     kind = "sign"
-    survivors: tuple[Platform, ...]
+    survivors: tuple[Name, ...]
 
 
 class UnmaskRequest(_Request):
     """Hands over the signatures under the list of survivors, by platform."""
 
     kind = "unmask"
-    signatures: dict[Platform, bytes]
+    signatures: dict[Name, bytes]
+
+
+KINDS: Final = frozenset(
+    request.kind for request in (AdvertiseRequest, ShareRequest, UploadRequest, SignRequest, UnmaskRequest)
+)
+"""What may be asked at all."""

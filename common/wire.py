@@ -41,8 +41,8 @@ def frame_of(message: Message) -> Frame:
         records = message.content
         envelope, arrays = records.config_records[_ENVELOPE], records.array_records[_ARRAYS]
         kind, body = envelope["kind"], envelope["body"]
-    except (KeyError, ValueError) as error:
-        raise MalformedFrame("a message that holds no frame") from error
+    except (KeyError, ValueError):
+        raise MalformedFrame("a message that holds no frame") from None
     if not isinstance(kind, str) or not isinstance(body, bytes):
         raise MalformedFrame("a frame whose kind is no text or whose body is no bytes")
     return Frame(kind, body, tuple(_vectors(arrays)))

@@ -65,7 +65,7 @@ def advertise(
     return Advertised(seat, advert, Once(own)), advert
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Advertised:
     """After phase 1: waits for the adverts of everyone who answered."""
 
@@ -104,7 +104,7 @@ class Advertised:
         require_enough("share", peers, seat.terms, seat.spec)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Shared:
     """After phase 2: waits for the envelopes addressed to this platform."""
 
@@ -140,7 +140,7 @@ class Shared:
         return shares
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Opened:
     """In phase 3: holds a share of every sharer's secrets, and waits for this platform's own update."""
 
@@ -176,7 +176,7 @@ class Opened:
         return MaskedDelta(lanes)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Masked:
     """After phase 3: waits for the set of platforms whose vectors arrived."""
 
@@ -204,7 +204,7 @@ class Masked:
         return Signed(self.seat, self.h2, alive, Once(held)), SurvivorSignature(signature)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Signed:
     """After phase 4: waits for the other survivors' signatures."""
 

@@ -58,16 +58,19 @@ class Reader:
     def name(self) -> str:
         """The next name.
 
-        Guarantee: 1 to 64 bytes of UTF-8.
+        Guarantee: 1 to 64 bytes of UTF-8, printable.
         Refuses: anything else (ProtocolError).
         """
         (length,) = self.take(1)
         if not 0 < length <= NAME_BYTES:
             raise self._fault(f"a name of {length} bytes")
         try:
-            return self.take(length).decode()
+            name = self.take(length).decode()
         except UnicodeDecodeError:
             raise self._fault("a name that is not UTF-8") from None
+        if not name.isprintable():  # it goes into errors and logs before anyone knows whose it is
+            raise self._fault("a name that is not printable")
+        return name
 
     def table(self, width: int) -> dict[str, bytes]:
         """The next table, name → ``width`` bytes.

@@ -16,7 +16,7 @@ from common.secagg.messages import Advert, Witness
 from common.secagg.terms import RoundSpec
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Memory:
     """Monotone state of one site under one charter; every change is a new value.
 
@@ -113,11 +113,11 @@ class Memory:
         Refuses: anything :meth:`to_json` does not write (MemoryCorrupt).
         """
         try:
-            content = json.loads(text)
-            memory = cls._of(**content)
-        except (ValueError, TypeError, AttributeError, ProtocolError) as error:
+            memory = cls._of(**json.loads(text))
+            again = memory.to_json()
+        except (ValueError, TypeError, AttributeError, RecursionError, ProtocolError) as error:
             raise MemoryCorrupt("memory", why=type(error).__name__) from None
-        if json.dumps(content, sort_keys=True) != memory.to_json():
+        if again != text:
             raise MemoryCorrupt("memory", why="a value that no memory holds")
         return memory
 
@@ -132,12 +132,18 @@ class Memory:
         return cls(
             {run: (_whole(round_), _whole(attempt)) for run, (round_, attempt) in last.items()},
             frozenset(bytes.fromhex(nonce) for nonce in nonces),
-            frozenset((purpose, bytes.fromhex(model)) for purpose, model in models),
+            frozenset((_text(purpose), bytes.fromhex(model)) for purpose, model in models),
             {
                 name: Witness(_whole(counter), bytes.fromhex(head))
                 for name, (counter, head) in witnesses.items()
             },
         )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not a text")
+    return value
 
 
 def _whole(value: object) -> int:

@@ -15,7 +15,7 @@ from common.secagg.shamir import split
 from common.secagg.terms import RoundSpec, Terms
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Seat:
     """One platform's place in one round: who it is and what it agreed to."""
 
@@ -26,7 +26,7 @@ class Seat:
     digest: bytes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Secrets:
     """A round's own secrets: X25519 keys to ``seal`` shares and to agree ``mask`` keys, the mask ``seed``."""
 
@@ -62,12 +62,11 @@ def deal(own: Secrets, holders: Collection[str], seat: Seat) -> dict[str, Shares
         holders.
     Refuses: a holder outside the cohort (ValueError).
     """
-    ordered = sorted(holders)
-    places = [seat.spec.index(holder) for holder in ordered]
+    places = [seat.spec.index(holder) for holder in holders]
     threshold = seat.terms.threshold(seat.spec.size)
     seeds = split(own.seed, threshold, places)
     keys = split(own.mask.private_bytes_raw(), threshold, places)
-    return dict(zip(ordered, map(Shares, seeds, keys), strict=True))
+    return dict(zip(holders, map(Shares, seeds, keys), strict=True))
 
 
 def sealed_shares(

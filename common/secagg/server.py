@@ -74,7 +74,7 @@ def collect_adverts(terms: Terms, spec: RoundSpec, adverts: Sequence[Advert]) ->
     return AdvertBook(terms, spec, digest, book, excluded)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class AdvertBook:
     """After phase 1: the adverts that every platform in U1 must see."""
 
@@ -121,7 +121,7 @@ class AdvertBook:
         return None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Mailboxes:
     """After phase 2: the envelopes, sorted by whom they are for."""
 
@@ -173,7 +173,7 @@ class Mailboxes:
         return None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class MaskedSum:
     """After phase 3: a sum under the survivors' own masks and the masks they shared with drop-outs."""
 
@@ -204,7 +204,7 @@ class MaskedSum:
         return None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Quorum:
     """After phase 4: the signatures that make survivors release their shares."""
 
@@ -215,7 +215,7 @@ class Quorum:
     @property
     def platforms(self) -> tuple[str, ...]:
         """Those who signed, sorted: ask them to release."""
-        return tuple(sorted(self.signatures))
+        return tuple(self.signatures)
 
     def judge(self, answers: Mapping[str, ReleasedShares]) -> Excluded:
         """Everyone excluded up to now, with those whose released shares name them as cheats.

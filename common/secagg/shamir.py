@@ -62,7 +62,7 @@ def _evaluate(coefficients: Sequence[int], x: int) -> int:
 
 
 def _lagrange(x: int, indices: Sequence[int]) -> int:
-    above = below = 1
+    above, below = 1, 1
     for other in indices:
         if other != x:
             above, below = above * other % PRIME, below * (other - x) % PRIME

@@ -15,7 +15,7 @@ MOST_PLATFORMS = 1000
 _LONELY = "fewer keep no secret from each other, as each can subtract itself"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Terms:
     """What the platforms agreed out of band; each site computes every threshold from it.
 
@@ -38,8 +38,8 @@ class Terms:
             (self.dimension < 1, "the vector has no values"),
             (len(self.roster) > MOST_PLATFORMS, f"more than {MOST_PLATFORMS} platforms"),
             (
-                not all(0 < len(name.encode()) <= NAME_BYTES for name in self.roster),
-                "a name has not 1 to 64 bytes",
+                not all(0 < len(name.encode()) <= NAME_BYTES and name.isprintable() for name in self.roster),
+                "a name has not 1 to 64 printable bytes",
             ),
             (any(len(key) != KEY_BYTES for key in self.roster.values()), "an identity key has not 32 bytes"),
             (len(set(self.roster.values())) < len(self.roster), "two platforms share an identity key"),
@@ -81,7 +81,7 @@ class Terms:
         return digest("terms", self.charter, keys, number(self.colluders), number(self.dimension), ring)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RoundSpec:
     """One attempt at one round, as a site understands it; it signs no other.
 

@@ -14,7 +14,7 @@ from common.secagg.shamir import combine, interpolation
 from common.secagg.terms import RoundSpec, Terms
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Opening:
     """What released shares are held against: adverts (U1), sealed shares (U2), survivors (U3)."""
 

@@ -1,6 +1,7 @@
 """The site's socket: who may ask, what is answered, and that nothing else comes out of it."""
 
 import os
+import resource
 import socket
 import stat
 import threading
@@ -14,7 +15,7 @@ import pytest
 
 from clients.daemon import SiteDaemon, SiteSilent, SiteSocket, listening
 from common.errors import EnvironmentProblem
-from common.frame import Frame
+from common.frame import MAX_BODY, Frame
 
 
 @contextmanager
@@ -105,6 +106,26 @@ def test_junk_does_not_stop_the_site(tmp_path: Path, junk: bytes) -> None:
             raw.connect(str(path))
             raw.sendall(junk)
         assert site.ask(Frame("open"), timeout=10.0).kind == "open!"
+
+
+def test_what_is_announced_takes_no_memory_before_it_arrives(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A gibibyte announced, three bytes sent, by a process that may not have half of that."""
+    header = f'{{"kind": "open", "body": {MAX_BODY}, "arrays": []}}'.encode()
+    before, hard = resource.getrlimit(resource.RLIMIT_AS)
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    with serving(echo, tmp_path / "site.sock") as site:
+        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MAX_BODY // 2, hard))
+        try:
+            with socket.socket(socket.AF_UNIX) as raw:
+                raw.connect(str(site.path))
+                raw.sendall(len(header).to_bytes(4, "little") + header + b"abc")
+                raw.shutdown(socket.SHUT_WR)
+                assert raw.recv(1) == b""
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, (before, hard))
+    assert "MemoryError" not in caplog.text
 
 
 def test_one_question_at_a_time(tmp_path: Path) -> None:

@@ -112,6 +112,14 @@ def test_a_damaged_question_gets_a_known_word_in_every_phase(
 # --- what it tells -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("kind", ["\x1b[2Jopen", "open\nsalt refuses to open", "x" * 10_000])
+def test_a_callers_own_words_are_not_logged(fleet: Make, caplog: pytest.LogCaptureFixture, kind: str) -> None:
+    refused(fleet().site("salt").handle(Frame(kind)))
+    (record,) = [record for record in caplog.records if record.name == "clients.site"]
+    assert record.getMessage().startswith("salt refuses to answer: ")
+    assert record.getMessage().isprintable()
+
+
 @pytest.mark.parametrize(
     "error",
     [DataError(ROW, where=ROW), ValueError(ROW), KeyError(ROW), MemoryError()],

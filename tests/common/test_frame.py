@@ -93,12 +93,29 @@ def header(**changes: object) -> bytes:
         header(arrays=[[["<f4"], 1]]),
         header(arrays=[["<f4"]]),
         header(arrays=7),
+        header(body="7"),
+        header(body=7.0),
+        header(body=True),
+        header(kind=["x"]),
+        header(kind=None),
+        header(body=10**4300 - 1, arrays=[["<f4", 10**4300 - 1]]),
     ],
     ids=lambda octets: repr(octets[:40]),
 )
 def test_bytes_that_are_no_frame(octets: bytes) -> None:
     with pytest.raises(MalformedFrame):
         decode(reader(octets))
+
+
+@pytest.mark.parametrize(
+    "octets", [headed(b'["secret"'), header(arrays=[["secret", 1]]), header(body=10**300)]
+)
+def test_the_refusal_tells_nothing_of_the_header(octets: bytes) -> None:
+    with pytest.raises(MalformedFrame) as caught:
+        decode(reader(octets))
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+    assert len(f"{caught.value} {caught.value.hint}") < 100
+    assert "secret" not in str(caught.value)
 
 
 @settings(max_examples=500, deadline=None)

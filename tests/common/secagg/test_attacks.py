@@ -604,6 +604,7 @@ def test_two_platforms_are_refused_whoever_asks(convoy):
         {"roster": {"a": bytes(32), "b": b"\1" * 32, "c": b"\2" * 31}},
         {"roster": {"": bytes(32), "b": b"\1" * 32, "c": b"\2" * 32}},
         {"roster": {"a" * 65: bytes(32), "b": b"\1" * 32, "c": b"\2" * 32}},
+        {"roster": {"a\nb": bytes(32), "b": b"\1" * 32, "c": b"\2" * 32}},
         {"roster": {str(i): i.to_bytes(32, "big") for i in range(1001)}},
     ],
     ids=[
@@ -615,6 +616,7 @@ def test_two_platforms_are_refused_whoever_asks(convoy):
         "short-key",
         "no-name",
         "long-name",
+        "two-lines",
         "many",
     ],
 )

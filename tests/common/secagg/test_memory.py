@@ -86,7 +86,9 @@ def test_json_round_trip():
     assert Memory.from_json(Memory.empty().to_json()) == Memory.empty()
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"last": 3}', '{"last": {}, "nonces": []}'])
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[]", "null", '{"last": 3}', '{"last": {}, "nonces": []}', "[" * 100_000]
+)
 def test_memory_that_cannot_be_read_is_not_taken_for_empty(text):
     with pytest.raises(MemoryCorrupt):
         Memory.from_json(text)
@@ -102,6 +104,12 @@ def test_memory_that_cannot_be_read_is_not_taken_for_empty(text):
         lambda text: text.replace((b"h" * 32).hex(), "00"),
         lambda text: text.replace("[1,", "[1.5,"),
         lambda text: text.replace('"last"', '"lost": 1, "last"'),
+        lambda text: text.replace('"last"', '"last": {"other": [0, 0]}, "last"'),
+        lambda text: text.replace('"models": []', '"models": [[1, "00"], ["a", "00"]]'),
+        lambda text: text.replace('"models": []', '"models": [[1, "00"]]'),
+        lambda text: text.replace(SPEC.nonce.hex(), SPEC.nonce.hex().upper()),
+        lambda text: text.replace(": ", ":"),
+        lambda text: text + " ",
     ],
 )
 def test_damaged_memory_is_refused(change):

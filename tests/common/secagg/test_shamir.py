@@ -80,6 +80,7 @@ def test_the_polynomial_has_degree_threshold_minus_one():
 
 def test_a_share_outside_the_secrets_range_gives_none():
     assert combine(interpolation([1]), [(PRIME - 1).to_bytes(33, "big")]) is None
+    assert combine(interpolation([1]), [(1 << 256).to_bytes(33, "big")]) is None
     assert combine(interpolation([1]), [((1 << 256) - 1).to_bytes(33, "big")]) == b"\xff" * 32
 
 

@@ -1,0 +1,284 @@
+"""What is fed to the protocol's states: the messages of an honest round, damaged, mixed with those of others.
+
+A client that accepts has accepted nothing but what honest platforms made for it in this round. A coordinator
+that gives a sum gives the exact one, and excludes no platform whose message arrived as it was sent.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import count
+from pathlib import Path
+from random import Random
+from runpy import run_path
+from typing import Any, Final
+from unittest.mock import patch
+
+import numpy as np
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from audits.damage import Value
+from audits.parsers import OCTETS, as_json
+from audits.target import Target, printable
+from common.deltas import QuantizedDelta
+from common.frame import Frame
+from common.requests import MalformedRequest, ShareRequest, SignRequest, UnmaskRequest, UploadRequest
+from common.secagg import (
+    Advert,
+    MaskedVector,
+    Quorum,
+    ReleasedShares,
+    RoundSpec,
+    SealedShares,
+    SurvivorSignature,
+    Witness,
+    advertise,
+    collect_adverts,
+)
+from common.secagg.errors import ProtocolAborted, ProtocolError
+from common.secagg.once import Once
+from common.secagg.seat import Secrets
+
+# The convoy of the tests: a conftest is no module that could be imported by its name.
+_CONFTEST: Final = Path(__file__).parents[1] / "tests" / "common" / "secagg" / "conftest.py"
+Convoy: Any = run_path(str(_CONFTEST))["Convoy"]
+
+ME: Final = "port-000"
+DROPPED: Final = "port-003"
+ABORTS: Final = (ProtocolAborted, MalformedRequest)
+
+
+@dataclass(frozen=True)
+class Voyage:
+    """An honest round of four platforms, one of which sends no vector: every state and every message."""
+
+    ships: Any
+    states: Mapping[str, Any]
+    adverts: Mapping[str, bytes]
+    sealed: Mapping[str, bytes]
+    mail: Mapping[str, bytes]
+    vectors: Mapping[str, MaskedVector]
+    signatures: Mapping[str, bytes]
+    released: Mapping[str, bytes]
+    quorum: Quorum
+
+    @classmethod
+    def of(cls, ships: Any, spec: RoundSpec) -> "Voyage":
+        """Sail it. ``states`` are those in which the first platform waits for each phase's question."""
+        witness = Witness(1, bytes(32))
+        first = {n: advertise(n, ships.keys[n], ships.terms, spec, witness) for n in ships.names}
+        book = collect_adverts(ships.terms, spec, [advert for _, advert in first.values()])
+        states: dict[str, Any] = {"share": kept(first[ME][0])}
+        second = {n: state.share(book.adverts) for n, (state, _) in first.items()}
+        states["upload"] = kept(second[ME][0])
+        boxes = book.collect_shares({n: sealed for n, (_, sealed) in second.items()})
+        third = {
+            n: state.open(boxes.for_platform(n)).mask(QuantizedDelta(ships.deltas[n].lanes.copy()))
+            for n, (state, _) in second.items()
+            if n != DROPPED
+        }
+        states["sign"] = kept(third[ME][0])
+        total = boxes.collect_masked({n: vector for n, (_, vector) in third.items()})
+        fourth = {n: state.sign(total.survivors) for n, (state, _) in third.items()}
+        states["unmask"] = kept(fourth[ME][0])
+        quorum = total.collect_signatures({n: signature for n, (_, signature) in fourth.items()})
+        released = {n: state.release(quorum.signatures) for n, (state, _) in fourth.items()}
+        assert np.array_equal(quorum.unmask(released), ships.plain_sum(total.survivors))
+        return cls(
+            ships,
+            states,
+            {n: advert.encode() for n, (_, advert) in first.items()},
+            {n: sealed.encode() for n, (_, sealed) in second.items()},
+            boxes.for_platform(ME),
+            {n: vector for n, (_, vector) in third.items()},
+            dict(quorum.signatures),
+            {n: release.encode() for n, release in released.items()},
+            quorum,
+        )
+
+
+def kept(state: Any) -> Any:
+    """A copy of a state, whose secrets can be taken as often as it is asked for a copy of its own."""
+    box = "_secrets" if hasattr(state, "_secrets") else "_held"
+    return replace(state, **{box: Once(getattr(state, box)._box[0])})
+
+
+def voyages() -> list[Voyage]:
+    """Two rounds of the same platforms, with the same secrets in every run of the audit."""
+    numbers, ships = count(), Convoy(4, dimension=4)
+
+    def octets() -> bytes:
+        return Random(next(numbers)).randbytes(32)
+
+    def fresh() -> Secrets:
+        key = X25519PrivateKey.from_private_bytes
+        return Secrets(key(octets()), key(octets()), octets())
+
+    with (
+        patch.object(Secrets, "fresh", fresh),
+        patch("secrets.randbelow", lambda bound: int.from_bytes(octets(), "big") % bound),
+    ):
+        return [Voyage.of(ships, ships.spec(attempt=attempt)) for attempt in range(2)]
+
+
+def machines() -> Iterator[Target]:
+    """Every state of both sides, and whole rounds under a relay that damages what passes."""
+    voyage, other = voyages()
+    yield from _clients(voyage, other)
+    yield from _servers(voyage, other)
+    yield Target("relay", ABORTS, _relay(voyage.ships), [OCTETS], share=1, only=bytes)
+
+
+def _clients(voyage: Voyage, other: Voyage) -> Iterator[Target]:
+    """Each question as a site reads it from its frame."""
+
+    def share(adverts: Value) -> None:
+        request = ShareRequest.parse(Frame("share", as_json({"adverts": adverts})))
+        decoded = [Advert.decode(advert) for advert in request.adverts]
+        kept(voyage.states["share"]).share(decoded)
+        assert set(request.adverts) <= set(voyage.adverts.values())
+        assert len(decoded) == len({advert.platform for advert in decoded}) >= 3
+        assert voyage.adverts[ME] in request.adverts
+
+    def upload(sealed: Value) -> None:
+        request = UploadRequest.parse(Frame("upload", as_json({"sealed": sealed})))
+        opened = kept(voyage.states["upload"]).open(request.sealed)
+        assert request.sealed.items() <= voyage.mail.items()
+        assert set(opened.sharers) == {ME, *request.sealed}
+        assert len(opened.sharers) >= 3
+
+    def sign(survivors: Value) -> None:
+        request = SignRequest.parse(Frame("sign", as_json({"survivors": survivors})))
+        signed, _ = kept(voyage.states["sign"]).sign(request.survivors)
+        assert ME in signed.survivors <= set(voyage.ships.names)
+        assert len(signed.survivors) >= 3
+
+    def unmask(signatures: Value) -> None:
+        request = UnmaskRequest.parse(Frame("unmask", as_json({"signatures": signatures})))
+        released = kept(voyage.states["unmask"]).release(request.signatures)
+        assert len(request.signatures.items() & voyage.signatures.items()) >= 3
+        assert dict(released.shares) == dict(ReleasedShares.decode(voyage.released[ME]).shares)
+
+    for phase, check, seed, splice in (
+        ("share", share, list(voyage.adverts.values()), list(other.adverts.values())),
+        ("upload", upload, dict(voyage.mail), dict(other.mail)),
+        ("sign", sign, sorted(voyage.vectors), voyage.ships.names),
+        ("unmask", unmask, dict(voyage.signatures), dict(other.signatures)),
+    ):
+        yield Target(f"client: {phase}", ABORTS, check, [seed], share=4, others=[splice, seed])
+
+
+def _servers(voyage: Voyage, other: Voyage) -> Iterator[Target]:
+    """Each phase's answers by platform, as bytes."""
+    masked = voyage.quorum.masked
+    boxes, book = masked.mail, masked.mail.book
+
+    def adverts(answers: Value) -> None:
+        read = list(_read(answers, Advert.decode).values())
+        found = collect_adverts(book.terms, book.spec, read)
+        honest = {advert.platform for advert in read if advert.encode() in voyage.adverts.values()}
+        assert set(found.platforms) == honest
+        _fair(found.excluded, honest)
+
+    def shares(answers: Value) -> None:
+        found = book.collect_shares(_read(answers, SealedShares.decode))
+        for name in found.platforms:
+            assert set(found.for_platform(name)) == set(found.platforms) - {name}
+        _fair(found.excluded, _unchanged(answers, voyage.sealed))
+
+    def vectors(answers: Value) -> None:
+        found = boxes.collect_masked(_read(answers, _vector, list))
+        honest = [voyage.vectors[name].delta.lanes for name in found.survivors]
+        assert np.array_equal(found.total, np.sum(honest, axis=0, dtype=np.uint32))
+        _fair(found.excluded, found.survivors)
+
+    def signatures(answers: Value) -> None:
+        found = masked.collect_signatures(_read(answers, SurvivorSignature.decode))
+        assert found.signatures.items() <= voyage.signatures.items()
+        _fair(found.excluded, _unchanged(answers, voyage.signatures))
+
+    def releases(answers: Value) -> None:
+        read = _read(answers, ReleasedShares.decode)
+        _fair(voyage.quorum.judge(read), _unchanged(answers, voyage.released))
+        assert np.array_equal(voyage.quorum.unmask(read), voyage.ships.plain_sum(masked.survivors))
+
+    for phase, check, seed, splice in (
+        ("adverts", adverts, dict(voyage.adverts), dict(other.adverts)),
+        ("shares", shares, dict(voyage.sealed), dict(other.sealed)),
+        ("vectors", vectors, _rows(voyage), _rows(other)),
+        ("signatures", signatures, dict(voyage.signatures), dict(other.signatures)),
+        ("releases", releases, dict(voyage.released), dict(other.released)),
+    ):
+        yield Target(f"server: {phase}", ABORTS, check, [seed], share=4, others=[splice, seed], only=dict)
+
+
+def _rows(voyage: Voyage) -> dict[str, Any]:
+    return {name: [v.signature, v.delta.lanes.tobytes()] for name, v in voyage.vectors.items()}
+
+
+def _vector(parts: Any) -> MaskedVector:
+    match parts:
+        case [bytes(signature), bytes(octets)]:
+            return MaskedVector.decode(signature, np.frombuffer(octets[: len(octets) // 4 * 4], np.uint32))
+    raise ProtocolError("mask", why="no two fields")
+
+
+def _read(answers: dict[str, Value], decode: Callable[[Any], Any], kind: type = bytes) -> dict[str, Any]:
+    """The coordinator leaves out what it cannot read, and goes on. The names are its own."""
+    found = {}
+    for name, data in answers.items():
+        if name.isprintable() and isinstance(data, kind):
+            try:
+                found[name] = decode(data)
+            except ProtocolAborted as error:
+                printable(error)
+    return found
+
+
+def _unchanged(answers: Mapping[str, Value], sent: Mapping[str, bytes]) -> list[str]:
+    return [name for name, data in sent.items() if answers.get(name) == data]
+
+
+def _fair(excluded: Mapping[str, ProtocolAborted], innocent: Collection[str]) -> None:
+    """Nobody is excluded whose message arrived as it was sent, and each reason may be printed."""
+    assert not set(excluded) & set(innocent)
+    for why in excluded.values():
+        printable(why)
+
+
+def _relay(ships: Any) -> Callable[[bytes], None]:
+    """A whole round, in which a relay damages, replays and swaps messages and one platform may leave."""
+
+    def check(octets: bytes) -> None:
+        rng, passed = Random(octets), dict[str, list[Any]]()
+
+        def tamper(kind: str, _: str, message: Any) -> Any:
+            seen = passed.setdefault(kind, [])
+            seen.append(message)
+            return _tampered(message, seen, rng) if octets != OCTETS and rng.random() < 0.05 else message
+
+        ships.log.clear()
+        phase = rng.choice(("advertise", "share", "mask", "sign", "unmask", "never"))
+        outcome = ships.round({phase: [rng.choice(ships.names)]}, tamper)
+        assert np.array_equal(outcome.lanes, ships.plain_sum(outcome.survivors))
+
+    return check
+
+
+def _tampered(message: Any, seen: Sequence[Any], rng: Random) -> Any:
+    """Like the message, of the same type; what does not even decode is the other targets' part."""
+    match message:
+        case bytes():
+            at = rng.randrange(len(message) * 8)
+            return (int.from_bytes(message, "big") ^ 1 << at).to_bytes(len(message), "big")
+        case dict():
+            name, other = rng.choice(list(message)), rng.choice(seen)
+            row = _tampered(message[name], [message[name]], rng)
+            lost = {key: value for key, value in message.items() if key != name}
+            return rng.choice((lost, other, {**message, name: row}, {**other, **message}))
+        case tuple():
+            return rng.choice((message[1:], (*message, rng.choice(message)), rng.choice(seen), message[::-1]))
+        case Advert() | SealedShares() | SurvivorSignature() | ReleasedShares():
+            part = rng.choice([f.name for f in fields(message) if f.name not in ("platform", "witness")])
+            value = _tampered(getattr(message, part), [getattr(each, part) for each in seen], rng)
+            return rng.choice((replace(message, **{part: value}), rng.choice(seen)))
+    return rng.choice(seen)
