@@ -13,20 +13,24 @@ from common.errors import HanseError
 
 MAX_HEADER: Final = 1 << 20
 MAX_BODY: Final = 1 << 30
-_ITEM: Final = 4
 
-Vector = NDArray[np.float32] | NDArray[np.uint32]
-
-
-def _floats(octets: bytes) -> Vector:
-    return np.frombuffer(octets, np.float32)
+Vector = NDArray[np.float32] | NDArray[np.uint32] | NDArray[np.uint16]
 
 
-def _lanes(octets: bytes) -> Vector:
-    return np.frombuffer(octets, np.uint32)
+@dataclass(frozen=True, slots=True)
+class VectorType:
+    """What an array of a frame may hold: bytes of one number, and how the bytes become a vector."""
+
+    size: int
+    read: Callable[[bytes], Vector]
 
 
-_KINDS: Final = {"<f4": _floats, "<u4": _lanes}
+VECTORS: Final = {
+    "<f4": VectorType(4, lambda octets: np.frombuffer(octets, np.float32)),
+    "<u4": VectorType(4, lambda octets: np.frombuffer(octets, np.uint32)),
+    "<u2": VectorType(2, lambda octets: np.frombuffer(octets, np.uint16)),
+}
+"""By the name of the type, byte order included."""
 
 
 class MalformedFrame(HanseError):
@@ -67,11 +71,11 @@ def decode(read: Callable[[int], bytes]) -> Frame:
     try:
         header = json.loads(read(length))
         kind, body = str(header["kind"]), int(header["body"])
-        shapes = [(_KINDS[dtype], int(count)) for dtype, count in header["arrays"]]
+        shapes = [(VECTORS[dtype], int(count)) for dtype, count in header["arrays"]]
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise MalformedFrame("an unreadable header") from error
-    total = body + _ITEM * sum(count for _, count in shapes)
+    total = body + sum(vector.size * count for vector, count in shapes)
     if min([body, *(count for _, count in shapes)]) < 0 or total > MAX_BODY:
         raise MalformedFrame(f"a frame of {total} bytes", hint=f"at most {MAX_BODY} are read")
     content = read(body)
-    return Frame(kind, content, tuple(view(read(_ITEM * count)) for view, count in shapes))
+    return Frame(kind, content, tuple(vector.read(read(vector.size * count)) for vector, count in shapes))

@@ -64,8 +64,20 @@ def lanes_hash(lanes: Lanes) -> bytes:
     Guarantee: the same on every machine, whatever its byte order.
     Refuses: nothing.
     """
-    words = np.ascontiguousarray(lanes).astype("<u4", copy=False)
-    return hashlib.sha256(words.data).digest()  # straight from the array: no copy
+    return parts_hash([lanes])
+
+
+def parts_hash(parts: Iterable[Lanes]) -> bytes:
+    """:func:`lanes_hash` of the vector that ``parts`` make up, taken in part by part.
+
+    Guarantee: the same for any way to cut the vector.
+    Refuses: nothing.
+    """
+    taken = hashlib.sha256()
+    for part in parts:
+        words = np.ascontiguousarray(part).astype(part.dtype.newbyteorder("<"), copy=False)
+        taken.update(words.data)  # straight from the array: no copy
+    return taken.digest()
 
 
 def require_enough(phase: Phase, left: Collection[str], terms: Terms, spec: RoundSpec) -> None:

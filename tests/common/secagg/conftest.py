@@ -124,7 +124,7 @@ class Convoy:
         masked, vectors = {}, dict[str, MaskedVector]()
         for name in left("mask", mail.platforms):
             opened = shared[name].open(down("mail", name, mail.for_platform(name)))
-            masked[name], vector = opened.mask(self.deltas[name])
+            masked[name], vector = opened.mask(QuantizedDelta(self.deltas[name].lanes.copy()))
             vectors[name] = up("vector", name, vector)
         total = mail.collect_masked(vectors)
 
