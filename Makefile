@@ -40,6 +40,7 @@ check: $(READY)  ## Lint, types, import contracts, unused dependencies
 	$(BIN)/deptry .
 
 bench: $(READY)  ## Measure the hot paths against their references (minutes)
+	$(BIN)/hanse bench secagg
 	$(BIN)/pytest benchmarks --benchmark-only
 
 docs: $(READY)  ## Build the documentation into site/

@@ -152,14 +152,19 @@ class Mailboxes:
         total = np.zeros(terms.dimension + EXTRA_LANES, terms.ring.dtype)
         good, excluded = list[str](), dict(self.excluded)
         for name in sorted(answers):
-            answer = answers[name]
-            if fault := self._vector_fault(name, answer, h2):
+            if fault := self._add(total, name, answers[name], h2):
                 excluded[name] = fault
             else:
-                total += answer.delta.lanes
                 good.append(name)
         require_enough("mask", good, terms, self.book.spec)
         return MaskedSum(self, h2, total, tuple(good), excluded)
+
+    def _add(self, total: Lanes, name: str, answer: MaskedVector, h2: bytes) -> ProtocolAborted | None:
+        """One vector into the sum; when this returns, nothing here holds the vector any more."""
+        if fault := self._vector_fault(name, answer, h2):
+            return fault
+        np.add(total, answer.delta.lanes, out=total)
+        return None
 
     def _vector_fault(self, name: str, answer: MaskedVector, h2: bytes) -> ProtocolAborted | None:
         lanes, terms = answer.delta.lanes, self.book.terms
