@@ -5,12 +5,15 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
+from cryptography.hazmat.primitives.ciphers import CipherContext
 
 from common.deltas import Lanes
 from common.randomness import COUNTER_BYTES, keystream
 from common.secagg.parts import BLOCK, THREADS, in_parts
 
 KEY_BYTES: Final = 32
+Streams = Sequence[CipherContext]
+
 _ZEROS: Final = memoryview(bytes(4 * BLOCK))
 
 
@@ -41,22 +44,19 @@ def masked_parts(
     if any(len(key) != KEY_BYTES for key in (*plus, *minus)) or first * lanes.itemsize % COUNTER_BYTES:
         raise ValueError("keys have 32 bytes, and slices begin where an AES block does")
 
-    def _mask(start: int, stop: int) -> Lanes:
-        part = lanes[start:stop]
-        _mask_part(part, plus, minus, (first + start) * lanes.itemsize)
+    def _mask(start: int, stop: int, octets: bytearray) -> Lanes:
+        part, at = lanes[start:stop], (first + start) * lanes.itemsize
+        _mask_part(part, [keystream(key, at) for key in plus], [keystream(key, at) for key in minus], octets)
         return part
 
-    return in_parts(_mask, lanes.size, threads)
+    return in_parts(_mask, lambda: bytearray(BLOCK * lanes.itemsize), lanes.size, threads)
 
 
-def _mask_part(part: Lanes, plus: Sequence[bytes], minus: Sequence[bytes], octet: int) -> None:
+def _mask_part(part: Lanes, added: Streams, taken: Streams, octets: bytearray) -> None:
     """Block by block, so that a block stays in the cache while one mask after the other is put on it.
 
-    Counter from 0: each key is used for one vector, so no nonce is needed.
+    Counters from 0: each key is used for one vector, so no nonce is needed.
     """
-    added = [keystream(key, octet) for key in plus]
-    taken = [keystream(key, octet) for key in minus]
-    octets = bytearray(part.itemsize * BLOCK)
     words = np.frombuffer(octets, part.dtype.newbyteorder("<"))
     for start in range(0, part.size, BLOCK):
         block = part[start : start + BLOCK]

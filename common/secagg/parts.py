@@ -10,24 +10,39 @@ from typing import Final, TypeVar
 from common.cores import CORES
 
 Result = TypeVar("Result")
+Buffers = TypeVar("Buffers")
 
-BLOCK: Final = 1 << 14  # lanes at a time: a block and what is computed beside it stay in the L2 cache
-PART: Final = 16 * BLOCK  # lanes of one task: long enough that its keystreams' set-up is of no weight
+# A block is small enough to stay in the cache with what is computed beside it, and large enough that threads,
+# which hold Python's lock between two steps on a block, seldom wait for each other.
+BLOCK: Final = 1 << 16  # lanes
+PART: Final = 4 * BLOCK  # lanes of one task
 THREADS: Final = min(CORES, 8)  # by default: more cores than that wait for the memory
 
 
-def in_parts(work: Callable[[int, int], Result], size: int, threads: int) -> Iterator[Result]:
-    """``work(start, stop)`` for each part of ``size`` lanes, on ``threads`` threads; the results in order.
+def in_parts(
+    work: Callable[[int, int, Buffers], Result], buffers: Callable[[], Buffers], size: int, threads: int
+) -> Iterator[Result]:
+    """``work(start, stop, buffers)`` for each part of ``size`` lanes, on ``threads`` threads; results in order.
 
-    A result comes as soon as it and all before it are there, so the caller can go on with it meanwhile.
+    A result comes as soon as it and all before it are there, so the caller can go on with it meanwhile. Each
+    thread has buffers of its own, made once.
 
     Guarantee: parts begin at multiples of ``PART``; the same calls, whatever the number of threads.
     Refuses: nothing; what ``work`` raises comes out here.
     """
     starts = range(0, size, PART)
-    stops = [min(start + PART, size) for start in starts]
-    if min(threads, len(starts)) < 2:
-        yield from map(work, starts, stops)
+    crew = max(1, min(threads, len(starts)))
+    idle = [buffers() for _ in range(crew)]
+
+    def _work(start: int) -> Result:
+        own = idle.pop()  # one for each thread, so there is always one left; pop and append are atomic
+        try:
+            return work(start, min(start + PART, size), own)
+        finally:
+            idle.append(own)
+
+    if crew == 1:
+        yield from map(_work, starts)
         return
-    with ThreadPoolExecutor(min(threads, len(starts))) as pool:
-        yield from pool.map(work, starts, stops)
+    with ThreadPoolExecutor(crew) as pool:
+        yield from pool.map(_work, starts)

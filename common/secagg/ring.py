@@ -143,13 +143,13 @@ class Ring:
         lanes[WEIGHT_LANE], lanes[COUNT_LANE] = units, 1
         whole, key = self._signed(lanes), randomness.octets(32)
 
-        def _round_part(start: int, stop: int) -> None:
-            rounding = Rounding(key, start)
+        def _round_part(start: int, stop: int, rounding: Rounding) -> None:
+            rounding.begin(start)
             for begin, end, clip in self._pieces(start, stop):
                 limits = Limits(delta.bound, clip, units / self.weight_units * self.top / clip)
                 rounding.apply(delta.values[begin:end], limits, whole[begin:end])
 
-        for _ in in_parts(_round_part, delta.values.size, threads):
+        for _ in in_parts(_round_part, lambda: Rounding(key), delta.values.size, threads):
             pass
         return QuantizedDelta(lanes)
 

@@ -36,16 +36,25 @@ class Limits(NamedTuple):
 
 
 class Rounding:
-    """Rounds the values from place ``first`` on, which is a multiple of four, run after run.
+    """Rounds values run after run, in buffers that are made once.
 
     The random words are the AES-256-CTR keystream of ``key`` (32 bytes), one for each place of the vector.
     """
 
-    def __init__(self, key: bytes, first: int) -> None:
-        self._stream = keystream(key, _DITHER_BYTES * first)
+    def __init__(self, key: bytes) -> None:
+        self._key = key
         self._octets = bytearray(_DITHER_BYTES * BLOCK)
         self._words = np.frombuffer(self._octets, "<i4")
         self._scaled, self._dither = np.empty(BLOCK), np.empty(BLOCK)
+        self.begin(0)
+
+    def begin(self, place: int) -> None:
+        """The next run begins at ``place`` of the vector, a multiple of four.
+
+        Guarantee: a value's word depends on its place alone.
+        Refuses: nothing.
+        """
+        self._stream = keystream(self._key, _DITHER_BYTES * place)
 
     def apply(self, values: Floats, limits: Limits, out: Whole) -> None:
         """``values`` (at most ``BLOCK``), clipped and scaled, as integers in ``out``.
