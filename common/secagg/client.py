@@ -35,7 +35,8 @@ from common.secagg.parts import THREADS
 from common.secagg.rules import (
     advert_fault,
     adverts_hash,
-    parts_hash,
+    part_hash,
+    parts_digest,
     release_bytes,
     require_enough,
     sharers_hash,
@@ -159,8 +160,7 @@ class Opened:
         own, held = self._secrets.take("mask")
         self.seat.terms.ring.check_share(delta, self.seat.terms.dimension, self.seat.spec.size)
         h2 = sharers_hash(self.h1, self.sharers)
-        # The hash takes in each part while it is fresh in the cache and the next ones are being masked.
-        seen = parts_hash(masked_parts(delta.lanes, *self._keys(own), threads=threads))
+        seen = parts_digest(masked_parts(delta.lanes, *self._keys(own), part_hash, threads=threads))
         vector = MaskedVector(MaskedDelta(delta.lanes), sign(self.seat.identity, "masked", h2, seen))
         return Masked(self.seat, h2, self.sharers, Once(held)), vector
 

@@ -1,8 +1,7 @@
 """Masks: AES-256-CTR keystreams (NIST SP 800-38A) added to or subtracted from a vector, block by block."""
 
-from collections import deque
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
 
 import numpy as np
 from cryptography.hazmat.primitives.ciphers import CipherContext
@@ -12,6 +11,7 @@ from common.randomness import COUNTER_BYTES, keystream
 from common.secagg.parts import BLOCK, THREADS, in_parts
 
 KEY_BYTES: Final = 32
+Seen = TypeVar("Seen")
 Streams = Sequence[CipherContext]
 
 _ZEROS: Final = memoryview(bytes(4 * BLOCK))
@@ -30,24 +30,32 @@ def apply_masks(
         random permutation; a key must never mask two vectors. The same for any number of ``threads``.
     Refuses: keys that have not 256 bits, a ``first`` inside an AES block (ValueError).
     """
-    deque(masked_parts(lanes, plus, minus, first=first, threads=threads), maxlen=0)
+    masked_parts(lanes, plus, minus, lambda part: None, first=first, threads=threads)
 
 
 def masked_parts(
-    lanes: Lanes, plus: Sequence[bytes], minus: Sequence[bytes], *, first: int = 0, threads: int = THREADS
-) -> Iterator[Lanes]:
-    """As :func:`apply_masks`, but gives each part of ``lanes``, in order, as soon as it is masked.
+    lanes: Lanes,
+    plus: Sequence[bytes],
+    minus: Sequence[bytes],
+    see: Callable[[Lanes], Seen],
+    *,
+    first: int = 0,
+    threads: int = THREADS,
+) -> list[Seen]:
+    """As :func:`apply_masks`; gives what ``see`` makes of each masked part, in order.
 
-    Guarantee: as :func:`apply_masks`, once all parts have been taken.
+    ``see`` runs in the thread that masked the part, while the part is still in the cache.
+
+    Guarantee: as :func:`apply_masks`.
     Refuses: as :func:`apply_masks`.
     """
     if any(len(key) != KEY_BYTES for key in (*plus, *minus)) or first * lanes.itemsize % COUNTER_BYTES:
         raise ValueError("keys have 32 bytes, and slices begin where an AES block does")
 
-    def _mask(start: int, stop: int, octets: bytearray) -> Lanes:
+    def _mask(start: int, stop: int, octets: bytearray) -> Seen:
         part, at = lanes[start:stop], (first + start) * lanes.itemsize
         _mask_part(part, [keystream(key, at) for key in plus], [keystream(key, at) for key in minus], octets)
-        return part
+        return see(part)
 
     return in_parts(_mask, lambda: bytearray(BLOCK * lanes.itemsize), lanes.size, threads)
 

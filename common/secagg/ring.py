@@ -149,8 +149,7 @@ class Ring:
                 limits = Limits(delta.bound, clip, units / self.weight_units * self.top / clip)
                 rounding.apply(delta.values[begin:end], limits, whole[begin:end])
 
-        for _ in in_parts(_round_part, lambda: Rounding(key), delta.values.size, threads):
-            pass
+        in_parts(_round_part, lambda: Rounding(key), delta.values.size, threads)
         return QuantizedDelta(lanes)
 
     def check_share(self, delta: QuantizedDelta, dimension: int, platforms: int) -> None:

@@ -40,8 +40,8 @@ class Sizes:
     many: int = 50
     huge: int = 20_000_000
     secrets: int = 100
-    repeats: int = 7
-    few: int = 3  # repeats of what takes Flower long
+    repeats: int = 9  # a round of ten has ten platforms, and each masks once
+    few: int = 5  # repeats of what takes Flower long
 
 
 FULL: Final = Sizes()

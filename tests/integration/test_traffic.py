@@ -126,7 +126,7 @@ def test_only_the_schema_reaches_the_coordinator(
 
 def test_a_planted_leak_is_found(federation: Make, updates: Updates, monkeypatch: pytest.MonkeyPatch) -> None:
     """A site that forgets its masks, with signatures that hold: only the check of the bytes can tell."""
-    monkeypatch.setattr(client, "masked_parts", lambda lanes, plus, minus, threads: [lanes])
+    monkeypatch.setattr(client, "masked_parts", lambda lanes, plus, minus, see, threads: [see(lanes)])
     founded = federation("run")
     wire = Wire(open_sites(founded))
     with pytest.raises(AggregationAborted):

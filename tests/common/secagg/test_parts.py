@@ -1,8 +1,10 @@
 """The hot path in parts: bit for bit the same on any number of threads, wherever parts and blocks end."""
 
+import hashlib
 import json
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -13,7 +15,8 @@ from common.secagg.errors import NotFinite, OutOfBound
 from common.secagg.masks import apply_masks, masked_parts
 from common.secagg.parts import BLOCK, PART, in_parts
 from common.secagg.ring import Ring, Tensor
-from common.secagg.rules import lanes_hash, parts_hash
+from common.secagg.rules import lanes_hash, part_hash, parts_digest
+from common.secagg.transcript import digest
 
 SIZES = [1, 4, BLOCK - 1, BLOCK, BLOCK + 1, PART - 1, PART, PART + 1, 2 * PART + BLOCK + 3]
 KEYS = [bytes([place] * 32) for place in range(5)]
@@ -52,10 +55,9 @@ def test_masking_is_the_same_on_any_number_of_threads(kind, size):
     assert size < 8 or not np.array_equal(alone, plain)
     for threads in THREADS:
         lanes = plain.copy()
-        parts = list(masked_parts(lanes, KEYS[:2], KEYS[2:], threads=threads))
+        hashes = masked_parts(lanes, KEYS[:2], KEYS[2:], part_hash, threads=threads)
         assert np.array_equal(lanes, alone)
-        assert np.array_equal(np.concatenate(parts), alone)
-        assert parts_hash(parts) == lanes_hash(alone)
+        assert parts_digest(hashes) == lanes_hash(alone) == lanes_hash(alone, threads)
 
 
 def test_the_last_value_of_a_tensor_in_a_later_part_is_scaled_by_its_own_clip():
@@ -87,13 +89,41 @@ def test_the_last_value_of_the_last_part_is_looked_at(threads, wrong, reason):
         Ring(1.0).quantise(ClippedDelta(vector, 1.0), 1.0, KeyedRandomness("x"), threads=threads)
 
 
-@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("kind", ["<u4", "<u2"])
+def test_the_hash_of_a_vector_is_one_over_its_parts_of_262144_lanes(kind):
+    lanes = np.arange(2 * 262_144 + 3).astype(kind)
+    pieces = [lanes[start : start + 262_144].tobytes() for start in range(0, lanes.size, 262_144)]
+    expected = digest("lanes", *(hashlib.sha256(piece).digest() for piece in pieces))
+    assert len(pieces) == 3
+    assert lanes_hash(lanes) == expected
+    assert lanes_hash(lanes.astype(lanes.dtype.newbyteorder(">"))) == expected
+    assert lanes_hash(np.repeat(lanes, 2)[::2]) == expected
+
+
+@pytest.mark.parametrize("threads", [1, 3, 9])
 def test_results_come_in_order_and_an_error_comes_out(threads):
-    ranges = list(in_parts(lambda start, stop: (start, stop), 2 * PART + 1, threads))
-    assert ranges == [(0, PART), (PART, 2 * PART), (2 * PART, 2 * PART + 1)]
-    assert list(in_parts(lambda start, stop: 0, 0, threads)) == []
-    with pytest.raises(ZeroDivisionError):
-        list(in_parts(lambda start, stop: 1 // start, 2 * PART, threads))
+    def ranges(size):
+        return in_parts(lambda start, stop, none: (start, stop), lambda: None, size, threads)
+
+    assert ranges(2 * PART + 1) == [(0, PART), (PART, 2 * PART), (2 * PART, 2 * PART + 1)]
+    assert ranges(0) == []
+    for wrong in range(3):
+        with pytest.raises(ZeroDivisionError):
+            in_parts(lambda start, stop, none: 1 // (start - wrong * PART), lambda: None, 3 * PART, threads)  # noqa: B023
+
+
+def test_every_thread_works_with_buffers_of_its_own():
+    meeting = threading.Barrier(3, timeout=60)
+
+    def work(start, stop, own):
+        meeting.wait()  # three threads are in here at once
+        own.append(start)
+        meeting.wait()
+        return id(own), threading.get_ident()
+
+    found = in_parts(work, list, 3 * PART, 3)
+    assert len({own for own, _ in found}) == len({thread for _, thread in found}) == 3
+    assert threading.get_ident() in {thread for _, thread in found}
 
 
 @pytest.mark.parametrize("width", [16, 32])

@@ -96,7 +96,7 @@ def test_a_whole_round_on_lanes_of_16_bits(convoy, fixed):
         "sum": "faf362d8a4b20566a8f68bca3d21655c",
         "advert": "e61425c4014ec8dedbf3fa32c03c985a",
         "shares": "729dafb5b33573b1aa6b406b32bd32aa",
-        "vector": "fa35fc04dcfef0f4e45ab1ae99c61da4",
+        "vector": "12a958fa05c4884e4d057654dd5cdb80",
         "signature": "24861b6b69e3c145b72d9fbcc890ea59",
         "release": "92186a965d1f096ee6c2b82caccc032d",
     }
@@ -107,7 +107,7 @@ def test_a_whole_round(convoy, fixed):
         "sum": "33301236f06c9706d83501b81d5019d9",
         "advert": "f36ff4636f02f5871efa794b9f745216",
         "shares": "95c7cc897642fa1b0a635ef27375ced1",
-        "vector": "762ac36e611efd1e63d500b7dd055228",
+        "vector": "cdc45236d4a4f6f3f6640388418ce62c",
         "signature": "7f72b4697cafe9693a835b002b9bf049",
         "release": "3901b5b59951df30a7942ef16f3c95a9",
     }
