@@ -129,7 +129,7 @@ def _places(parent: ast.AST, function: str, statement: ast.AST | None) -> Iterat
             yield from _places(node, inner, around)
 
 
-def _silent(node: ast.AST, parent: ast.AST, field: str, index: int | None) -> bool:
+def _silent(node: ast.AST, parent: ast.AST, field: str, index: int | None) -> bool:  # noqa: PLR0911 - a case each
     """Whether the node is prose or a type."""
     match node:
         case ast.Expr(value=ast.Constant(value=str())) | ast.JoinedStr() | ast.Import() | ast.ImportFrom():

@@ -208,7 +208,7 @@ def known(sailed: Any) -> dict[str, Any]:
         "share": bytes(33),
         "seed hash": note.seed,
         "key hash": note.key,
-        "lanes": hashlib.sha256(sailed.said["vector", A].delta.lanes.astype("<u4").tobytes()).digest(),
+        "lanes": hashed("lanes", hashlib.sha256(sailed.said["vector", A].delta.lanes.astype("<u4")).digest()),
         "survivors": masked.survivors,
         "shares": encode(*released),
         "first": A,
