@@ -40,6 +40,7 @@ check: $(READY)  ## Lint, types, import contracts, unused dependencies
 	$(BIN)/deptry .
 
 bench: $(READY)  ## Measure the hot paths against their references (minutes)
+	$(BIN)/hanse bench secagg
 	$(BIN)/pytest benchmarks --benchmark-only
 
 audit: $(READY)  ## Feed four million damaged messages to every parser and state (minutes)

@@ -131,7 +131,7 @@ class Round:
         if not np.isfinite(delta.values).all():
             raise UpdateNotFinite("the update is not finite", where=platform, hint="lower the learning rate")
         bound = charter.ring_clip
-        clipped = ClippedDelta(np.clip(delta.values, -bound, bound), bound)
+        clipped = ClippedDelta(np.clip(delta.values, -bound, bound, out=delta.values), bound)
         rounding = (
             OsRandomness()
             if charter.seed is None

@@ -5,6 +5,7 @@ Every platform signs the same bytes and every site pins them; the coordinator ca
 
 import hashlib
 import json
+import math
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -17,10 +18,12 @@ from common.files import write_atomically
 from common.model.training import LocalTraining, Size
 from common.privacy.plan import PrivacyPlan
 from common.secagg.errors import BadTerms
-from common.secagg.ring import Ring
+from common.secagg.ring import Ring, Tensor
 from common.secagg.terms import Terms
 
 _SIGNED = b"hanse/charter/1"
+_LATER = ("ring_width", "ring_tensors")  # not in the signed bytes where they say what was so before them
+_SUM_OF_SHARES = 1e-9  # ten tenths need not sum to exactly 1
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
@@ -57,6 +60,13 @@ class ModelTerms(_Frozen):
     layout: Digest
 
 
+class TensorClip(_Frozen):
+    """One tensor of the vector and its largest coordinate on a ring of 16 bits."""
+
+    size: PositiveInt
+    clip: PositiveFloat
+
+
 class ServerTraining(_Frozen):
     """The coordinator's optimiser (FedAdam; Reddi et al., 2021) and the averaging of released parameters."""
 
@@ -86,6 +96,8 @@ class Charter(_Frozen):
     colluders: Annotated[int, Field(ge=0)] = 1
     ring_clip: PositiveFloat
     ring_bits: Annotated[int, Field(ge=8, le=22)] = 22
+    ring_width: Literal[16, 32] = 32
+    ring_tensors: tuple[TensorClip, ...] = ()
     rounds: PositiveInt
     model: ModelTerms
     server: ServerTraining
@@ -115,9 +127,14 @@ class Charter(_Frozen):
             ring = self.terms().ring
         except BadTerms as error:
             raise ValueError(error.why) from None
-        heaviest = max(member.weight for member in self.members)
-        if heaviest * len(self.members) > ring.most_weight:
+        weights = [member.weight for member in self.members]
+        heaviest, total = max(weights), math.fsum(weights)
+        if heaviest > ring.most_share(len(weights)):
             raise ValueError(f"a weight of {heaviest:g} leaves {self.ring_bits} bits no headroom for the sum")
+        if total > ring.most_weight + _SUM_OF_SHARES:
+            raise ValueError(f"the weights sum to {total:g}: the ring holds {ring.most_weight:g}")
+        if min(weights) * ring.weight_units < 1:
+            raise ValueError(f"a weight of {min(weights):g} is below the ring's unit, 1/{ring.weight_units}")
         return self
 
     def _covered(self, member: Member) -> bool:
@@ -126,7 +143,10 @@ class Charter(_Frozen):
 
     def digest(self) -> bytes:
         """SHA-256 of the canonical JSON: what is signed and pinned."""
-        document = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        fields = type(self).model_fields
+        as_before = {name for name in _LATER if getattr(self, name) == fields[name].default}
+        content = self.model_dump(mode="json", exclude=as_before)
+        document = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(_SIGNED + document.encode()).digest()
 
     def member(self, platform: str) -> Member:
@@ -143,7 +163,8 @@ class Charter(_Frozen):
     def terms(self) -> Terms:
         """What secure aggregation needs of the agreement."""
         roster = {member.platform: bytes.fromhex(member.public_key) for member in self.members}
-        ring = Ring(self.ring_clip, self.ring_bits)
+        tensors = tuple(Tensor(tensor.size, tensor.clip) for tensor in self.ring_tensors)
+        ring = Ring(self.ring_clip, self.ring_bits, self.ring_width, tensors)
         return Terms(self.digest(), roster, self.colluders, self.model.parameters, ring)
 
 

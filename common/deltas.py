@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
-Lanes = NDArray[np.uint32]
+Lanes = NDArray[np.uint32] | NDArray[np.uint16]
 
 WEIGHT_LANE, COUNT_LANE = -2, -1
 EXTRA_LANES = 2
@@ -18,7 +18,7 @@ EXTRA_LANES = 2
 
 @dataclass(frozen=True, slots=True)
 class AdapterDelta:
-    """What local training changed. ``values``: float32, shape (d,)."""
+    """What local training changed. ``values``: float32, shape (d,). Who clips it takes them over, in place."""
 
     values: Floats = field(repr=False)
 
@@ -33,14 +33,17 @@ class ClippedDelta:
 
 @dataclass(frozen=True, slots=True)
 class QuantizedDelta:
-    """Weighted integers on the ring. ``lanes``: uint32, shape (d + 2,): values, weight, count."""
+    """Weighted integers on the ring. ``lanes``: uint32 or uint16, shape (d + 2,): values, weight, count.
+
+    Who masks it takes them over, in place: afterwards they are the masked vector's.
+    """
 
     lanes: Lanes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class MaskedDelta:
-    """Uniformly random to anyone without the masks. ``lanes``: uint32, shape (d + 2,)."""
+    """Uniformly random to anyone without the masks. ``lanes``: uint32 or uint16, shape (d + 2,)."""
 
     lanes: Lanes = field(repr=False)
 

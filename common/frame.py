@@ -13,20 +13,24 @@ from common.errors import HanseError
 
 MAX_HEADER: Final = 1 << 20
 MAX_BODY: Final = 1 << 30
-_ITEM: Final = 4
 
-Vector = NDArray[np.float32] | NDArray[np.uint32]
-
-
-def _floats(octets: bytes) -> Vector:
-    return np.frombuffer(octets, np.float32)
+Vector = NDArray[np.float32] | NDArray[np.uint32] | NDArray[np.uint16]
 
 
-def _lanes(octets: bytes) -> Vector:
-    return np.frombuffer(octets, np.uint32)
+@dataclass(frozen=True, slots=True)
+class VectorType:
+    """What an array of a frame may hold: bytes of one number, and how the bytes become a vector."""
+
+    size: int
+    read: Callable[[bytes], Vector]
 
 
-_KINDS: Final = {"<f4": _floats, "<u4": _lanes}
+VECTORS: Final = {
+    "<f4": VectorType(4, lambda octets: np.frombuffer(octets, np.float32)),
+    "<u4": VectorType(4, lambda octets: np.frombuffer(octets, np.uint32)),
+    "<u2": VectorType(2, lambda octets: np.frombuffer(octets, np.uint16)),
+}
+"""By the name of the type, byte order included."""
 
 
 class MalformedFrame(HanseError):
@@ -67,13 +71,13 @@ def decode(read: Callable[[int], bytes]) -> Frame:
     try:
         header = json.loads(read(length))
         kind, body = _text(header["kind"]), _size(header["body"])
-        shapes = [(_KINDS[dtype], _size(count)) for dtype, count in header["arrays"]]
+        shapes = [(VECTORS[dtype], _size(count)) for dtype, count in header["arrays"]]
     except (ValueError, KeyError, TypeError, RecursionError):
         raise MalformedFrame("an unreadable header") from None  # what it holds must not reach a traceback
-    if body + _ITEM * sum(count for _, count in shapes) > MAX_BODY:
+    if body + sum(vector.size * count for vector, count in shapes) > MAX_BODY:
         raise MalformedFrame("a frame that is too large", hint=f"at most {MAX_BODY} bytes are read")
     content = read(body)
-    return Frame(kind, content, tuple(view(read(_ITEM * count)) for view, count in shapes))
+    return Frame(kind, content, tuple(vector.read(read(vector.size * count)) for vector, count in shapes))
 
 
 def _text(value: object) -> str:

@@ -9,18 +9,27 @@ import os
 from typing import Final
 
 import numpy as np
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
 from numpy.typing import NDArray
 
 # One bit less than a double holds, so that the half added below is exact and 1 is never reached.
 _BITS: Final = 52
+
+COUNTER_BYTES: Final = 16
+"""What one step of the counter gives: where a keystream can be entered."""
+
+
+def keystream(key: bytes, octet: int = 0) -> CipherContext:
+    """AES-256-CTR of zeros from byte ``octet`` on, which is a multiple of ``COUNTER_BYTES`` (SP 800-38A)."""
+    counter = (octet // COUNTER_BYTES).to_bytes(16, "big")
+    return Cipher(algorithms.AES256(key), modes.CTR(counter)).encryptor()
 
 
 class Randomness:
     """A stream of unpredictable numbers; use :class:`OsRandomness` or :class:`KeyedRandomness`."""
 
     def __init__(self, key: bytes) -> None:
-        self._stream = Cipher(algorithms.AES256(key), modes.CTR(bytes(16))).encryptor()
+        self._stream = keystream(key)
 
     def octets(self, count: int) -> bytes:
         """``count`` uniform bytes."""

@@ -54,10 +54,10 @@ def masked_vector(frame: Frame) -> MaskedVector:
     """The masked vector in an answer.
 
     Raises:
-        ProtocolError: when the frame does not hold exactly one array of uint32 beside the signature.
+        ProtocolError: when the frame does not hold exactly one array of lanes beside the signature.
     """
     match frame.arrays:
-        case (np.ndarray(dtype=np.uint32) as lanes,):
+        case (np.ndarray(dtype=np.uint32 | np.uint16) as lanes,):
             return MaskedVector.decode(frame.body, cast(Lanes, lanes))
     raise ProtocolError("mask", why=f"{len(frame.arrays)} arrays beside the signature")
 

@@ -3,17 +3,15 @@
 from collections.abc import Iterator
 from typing import Final
 
-import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message, RecordDict
 
-from common.frame import Frame, MalformedFrame, Vector
+from common.frame import VECTORS, Frame, MalformedFrame, Vector
 
 ACTION: Final = "frame"
 MESSAGE_TYPE: Final = f"query.{ACTION}"
 SITE_SILENT: Final = 100  # Flower's own codes lie below
 
 _ENVELOPE, _ARRAYS = "envelope", "arrays"
-_FLOAT, _LANE, _ITEM = "<f4", "<u4", 4
 
 
 def request(frame: Frame, address: int, timeout: float) -> Message:
@@ -35,7 +33,7 @@ def frame_of(message: Message) -> Frame:
     """The frame inside a message; arrays keep every bit.
 
     Raises:
-        MalformedFrame: on an error message, a missing record, or an array that is no flat float32 or uint32.
+        MalformedFrame: on an error message, a missing record, or an array that is no flat vector of a frame.
     """
     try:
         records = message.content
@@ -62,16 +60,9 @@ def _array(vector: Vector) -> Array:
 def _vectors(arrays: ArrayRecord) -> Iterator[Vector]:
     for index in range(len(arrays)):
         array = arrays.get(str(index))
-        if array is None or array.dtype not in (_FLOAT, _LANE):
+        if array is None or array.dtype not in VECTORS:
             raise MalformedFrame(f"array {index} of the frame is missing or of an unknown type")
-        if len(array.shape) != 1 or array.shape[0] * _ITEM != len(array.data):
+        vector = VECTORS[array.dtype]
+        if len(array.shape) != 1 or array.shape[0] * vector.size != len(array.data):
             raise MalformedFrame(f"array {index} of the frame has a shape that its bytes do not fill")
-        yield _floats(array) if array.dtype == _FLOAT else _lanes(array)
-
-
-def _floats(array: Array) -> Vector:
-    return np.frombuffer(array.data, np.float32)
-
-
-def _lanes(array: Array) -> Vector:
-    return np.frombuffer(array.data, np.uint32)
+        yield vector.read(array.data)

@@ -117,7 +117,7 @@ def hold_round(
     released = cohort.ask(
         {name: unmask.frame() for name in quorum.signatures}, body_of(ReleasedShares.decode)
     )
-    delta = terms.ring.dequantise(quorum.unmask(released))
+    delta = terms.ring.dequantise(quorum.unmask(released), reuse=True)
 
     cohort.exclude(quorum.judge(released))
     return delta, cohort.outcome(opening, tuple(total.survivors))

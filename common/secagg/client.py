@@ -22,7 +22,7 @@ from common.deltas import MaskedDelta, QuantizedDelta
 from common.secagg.envelopes import Route, Shares, open_envelope
 from common.secagg.errors import BadAdvert, BadShares, BadSpec, BadSurvivors, NoQuorum, UnknownPlatform
 from common.secagg.keys import pair_key, self_key, sign, verify
-from common.secagg.masks import apply_masks
+from common.secagg.masks import masked_parts
 from common.secagg.messages import (
     Advert,
     MaskedVector,
@@ -32,10 +32,12 @@ from common.secagg.messages import (
     Witness,
 )
 from common.secagg.once import Once
+from common.secagg.parts import THREADS
 from common.secagg.rules import (
     advert_fault,
     adverts_hash,
-    lanes_hash,
+    part_hash,
+    parts_digest,
     release_bytes,
     require_enough,
     sharers_hash,
@@ -150,20 +152,21 @@ class Opened:
     sharers: tuple[str, ...]
     _secrets: Once[tuple[Secrets, dict[str, Shares]]]
 
-    def mask(self, delta: QuantizedDelta) -> tuple["Masked", MaskedVector]:
-        """Phase 3, the answer.
+    def mask(self, delta: QuantizedDelta, threads: int = THREADS) -> tuple["Masked", MaskedVector]:
+        """Phase 3, the answer. It takes ``delta`` over: the lanes are masked in place, none are copied.
 
-        Guarantee: the vector is uniform to anyone who lacks this platform's seed or one of its pair keys.
+        Guarantee: the vector is uniform to anyone who lacks this platform's seed or one of its pair keys. The
+            same for any number of ``threads``.
         Refuses: a vector that could wrap around the ring (WrongShape, NoHeadroom, OutOfBound).
         """
         own, held = self._secrets.take("mask")
         self.seat.terms.ring.check_share(delta, self.seat.terms.dimension, self.seat.spec.size)
-        masked = self._masked(delta, own)
         h2 = sharers_hash(self.h1, self.sharers)
-        signature = sign(self.seat.identity, "masked", h2, lanes_hash(masked.lanes))
-        return Masked(self.seat, h2, self.sharers, Once(held)), MaskedVector(masked, signature)
+        seen = parts_digest(masked_parts(delta.lanes, *self._keys(own), part_hash, threads=threads))
+        vector = MaskedVector(MaskedDelta(delta.lanes), sign(self.seat.identity, "masked", h2, seen))
+        return Masked(self.seat, h2, self.sharers, Once(held)), vector
 
-    def _masked(self, delta: QuantizedDelta, own: Secrets) -> MaskedDelta:
+    def _keys(self, own: Secrets) -> tuple[list[bytes], list[bytes]]:
         """Q(w·x) + PRG(own) + Σ PRG(pair with a later name) − Σ PRG(pair with an earlier one)."""
         me = self.seat.me
         plus, minus = [self_key(own.seed, self.h1, me)], list[bytes]()
@@ -171,9 +174,7 @@ class Opened:
             if peer != me:
                 key = pair_key(own.mask, self.peers[peer].mask_key, self.h1, (me, peer))
                 (plus if me < peer else minus).append(key)
-        lanes = delta.lanes.copy()
-        apply_masks(lanes, plus, minus)
-        return MaskedDelta(lanes)
+        return plus, minus
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,8 +118,8 @@ class SealedShares:
 
 @dataclass(frozen=True, slots=True)
 class MaskedVector:
-    """Phase 3. The masked lanes, uint32 (d + 2,), and a signature over h2 and their hash. The lanes travel
-    apart.
+    """Phase 3. The masked lanes, uint32 or uint16 (d + 2,), and a signature over h2 and their hash. The lanes
+    travel apart.
     """
 
     delta: MaskedDelta
@@ -137,10 +137,10 @@ class MaskedVector:
     def decode(cls, data: bytes, lanes: Lanes) -> "MaskedVector":
         """The message whose signature is ``data`` and whose lanes arrived beside it.
 
-        Guarantee: the lanes are one vector of uint32.
+        Guarantee: the lanes are one vector of uint32 or uint16; which one it must be, the charter says.
         Refuses: anything else (ProtocolError).
         """
-        if lanes.dtype != np.uint32 or lanes.ndim != 1:
+        if lanes.dtype not in (np.uint32, np.uint16) or lanes.ndim != 1:
             raise ProtocolError("mask", why=f"lanes are {lanes.dtype} {lanes.shape}")
         return cls(MaskedDelta(lanes), Reader(data, "mask").only(SIGNATURE_BYTES))
 

@@ -1,10 +1,13 @@
-"""The ring of integers modulo 2³² on which updates are summed: how a vector gets there and back."""
+"""The ring of integers modulo 2³² or 2¹⁶ on which updates are summed: how a vector gets there and back."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from itertools import accumulate
+from typing import Final, Literal
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from common.deltas import (
     COUNT_LANE,
@@ -17,127 +20,204 @@ from common.deltas import (
     QuantizedDelta,
 )
 from common.randomness import Randomness
-from common.secagg.errors import BadTerms, NoHeadroom, NotFinite, OutOfBound, WrongShape, WrongSum
+from common.secagg.errors import BadTerms, NoHeadroom, OutOfBound, WrongShape, WrongSum
+from common.secagg.parts import BLOCK, THREADS, in_parts
+from common.secagg.rounding import Limits, Rounding
+from common.secagg.transcript import encode, number
 
-LANE_BITS: Final = 32
-MOST_BITS: Final = 22
-BLOCK: Final = 1 << 15  # values rounded at a time: their float64 and random words stay in the L2 cache
-DITHER_UNIT: Final = 2.0**-32  # 32 random bits per value: the expectation is off by less than 2⁻³² of a unit
+Width = Literal[16, 32]
+MOST_BITS: Final = {32: 22, 16: 16}
+SLACK: Final = 1024  # a lane's sum may pass Σw · top by one unit of rounding for each platform
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A run of ``size`` values of the vector with their own largest coordinate, ``clip``."""
+
+    size: int
+    clip: float
 
 
 @dataclass(frozen=True, slots=True)
 class Ring:
-    """Values in ±``clip`` become ``bits``-bit signed integers; a lane holds 32 bits, the rest is headroom.
+    """Values in ±``clip`` become ``bits``-bit signed integers in lanes of ``width`` bits; the rest is headroom.
 
-    ``clip``: the largest coordinate, in the update's own units. ``bits``: 2 to 22, sign included.
+    ``clip``: the largest coordinate, in the update's own units. ``bits``: sign included; 2 to 22 in lanes of
+    32 bits, 2 to 16 in lanes of 16. With lanes of 16 bits every bit counts, so each of ``tensors`` has its own
+    clip, ``clip`` at most; 6 σ is a good one, as with 6 · C / √size for a tensor whose norm is C.
+
+    Lanes of 16 bits take weights that are public and sum to 1 at most over the roster, as a charter says them.
     """
 
     clip: float
-    bits: int = MOST_BITS
+    bits: int = MOST_BITS[32]
+    width: Width = 32
+    tensors: tuple[Tensor, ...] = ()
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.clip) and self.clip > 0):
-            raise BadTerms("terms", why=f"clip is {self.clip}, not a positive number")
-        if not 2 <= self.bits <= MOST_BITS:
-            raise BadTerms("terms", why=f"{self.bits} bits, not 2 to {MOST_BITS}")
+        clips = (self.clip, *(tensor.clip for tensor in self.tensors))
+        if wrong := [clip for clip in clips if not (math.isfinite(clip) and clip > 0)]:
+            raise BadTerms("terms", why=f"clip is {wrong[0]}, not a positive number")
+        if self.width not in MOST_BITS:
+            raise BadTerms("terms", why=f"lanes of {self.width} bits, not 16 or 32")
+        if not 2 <= self.bits <= MOST_BITS[self.width]:
+            most = MOST_BITS[self.width]
+            raise BadTerms("terms", why=f"{self.bits} bits, not 2 to {most} in lanes of {self.width}")
+        if bool(self.tensors) != (self.width == 16):
+            raise BadTerms("terms", why="lanes of 16 bits, and they alone, need a clip for each tensor")
+        if max(clips) > self.clip or any(tensor.size < 1 for tensor in self.tensors):
+            raise BadTerms("terms", why="a tensor is empty, or its clip is above the clip of all")
+
+    @property
+    def dtype(self) -> np.dtype[np.uint32] | np.dtype[np.uint16]:
+        """The type of a lane."""
+        return np.dtype(np.uint32) if self.width == 32 else np.dtype(np.uint16)
 
     @property
     def top(self) -> int:
         """The integer of a coordinate at +clip with weight 1."""
-        return (1 << (self.bits - 1)) - 1
+        return min((1 << (self.bits - 1)), (1 << (self.width - 1)) - SLACK) - 1
 
     @property
     def most_weight(self) -> float:
-        """The largest total weight: bits + ⌈log₂ Σw⌉ + 1 must not pass 32."""
-        return 2.0 ** (LANE_BITS - 1 - self.bits)
+        """The largest total weight: bits + ⌈log₂ Σw⌉ + 1 must not pass 32; 1 if 16 bits fill lanes of 16.
+
+        Then Σw · top and one unit of rounding for each of up to 1024 platforms stay below 2¹⁵.
+        """
+        return 2.0 ** max(0, self.width - 1 - self.bits)
 
     @property
     def weight_units(self) -> int:
         """Weights are multiples of 1 / ``weight_units``."""
         return 1 << (self.bits - 1)
 
-    def quantise(self, delta: ClippedDelta, weight: float, randomness: Randomness) -> QuantizedDelta:
+    def most_share(self, platforms: int) -> float:
+        """The largest weight of one platform in a cohort of ``platforms``.
+
+        Guarantee: in lanes of 32 bits no cohort of such weights can pass ``most_weight``; in lanes of 16 the
+            charter's weights cannot, and a site sends no other.
+        Refuses: nothing.
+        """
+        return self.most_weight if self.width == 16 else self.most_weight / platforms
+
+    def encode(self) -> bytes:
+        """What the terms' hash covers of the ring.
+
+        Guarantee: injective.
+        Refuses: nothing.
+        """
+        wide = (self.clip.hex().encode(), number(self.bits))
+        narrow = (field for t in self.tensors for field in (number(t.size), t.clip.hex().encode()))
+        return encode(*wide) if self.width == 32 else encode(*wide, number(self.width), *narrow)
+
+    def fits(self, dimension: int) -> bool:
+        """Whether the tensors, if there are any, are those of a vector of ``dimension`` values.
+
+        Guarantee: True only if each value has one clip.
+        Refuses: nothing.
+        """
+        return not self.tensors or sum(tensor.size for tensor in self.tensors) == dimension
+
+    def quantise(
+        self, delta: ClippedDelta, weight: float, randomness: Randomness, threads: int = THREADS
+    ) -> QuantizedDelta:
         """``weight`` · ``delta``, then the weight, then a 1 that counts this platform. (d,) → (d + 2,).
 
-        Stochastic rounding, so the expectation is exact to 2⁻³²: E[lane] = w · x · top / clip. The weight is
-        first rounded to a multiple of 1 / ``weight_units``, and the values are scaled by that same weight.
+        One pass, block by block: check, clip to the tensor, scale, round. Stochastic rounding, so the
+        expectation is exact: E[lane] = w · x · top / clip. The weight is first rounded down to a multiple of
+        1 / ``weight_units``, and the values are scaled by that same weight. The rounding's bits are a keystream
+        whose key is drawn from ``randomness``.
 
-        Guarantee: each value's integer is at most w · top + 1 in size, and off by less than one unit.
+        Guarantee: each value's integer is at most w · top + 1 in size, and off by less than one unit. The same
+            for any number of ``threads``.
         Refuses: NaN and infinity (NotFinite), a value above the declared bound or a bound above the clip
-            (OutOfBound), a weight that is not positive or alone above ``most_weight`` (NoHeadroom).
+            (OutOfBound), a weight that is not positive or alone above ``most_weight`` (NoHeadroom), a vector
+            that is not of the tensors' size (WrongShape).
         """
-        self._check_values(delta)
+        if not delta.bound <= self.clip:
+            raise OutOfBound("quantise", why=f"declared bound {delta.bound:g}, clip {self.clip:g}")
+        if not self.fits(delta.values.size):
+            raise WrongShape("quantise", why=f"{delta.values.size} values, not those of the tensors")
         units = self._whole_units(weight)
-        scale = units / self.weight_units * self.top / self.clip
-        lanes = np.empty(delta.values.size + EXTRA_LANES, np.uint32)
-        lanes[:-EXTRA_LANES] = self._round(delta.values, scale, randomness)
+        lanes = np.empty(delta.values.size + EXTRA_LANES, self.dtype)
         lanes[WEIGHT_LANE], lanes[COUNT_LANE] = units, 1
+        whole, key = self._signed(lanes), randomness.octets(32)
+
+        def _round_part(start: int, stop: int, rounding: Rounding) -> None:
+            rounding.begin(start)
+            for begin, end, clip in self._pieces(start, stop):
+                limits = Limits(delta.bound, clip, units / self.weight_units * self.top / clip)
+                rounding.apply(delta.values[begin:end], limits, whole[begin:end])
+
+        in_parts(_round_part, lambda: Rounding(key), delta.values.size, threads)
         return QuantizedDelta(lanes)
 
     def check_share(self, delta: QuantizedDelta, dimension: int, platforms: int) -> None:
         """One platform's lanes, before they are masked for a cohort of ``platforms``.
 
-        Guarantee: if every platform of the cohort passes, no lane of the sum wraps around.
-        Refuses: any other shape or type than uint32 (dimension + 2,) (WrongShape), a weight above
-            ``most_weight`` / platforms (NoHeadroom), a value its weight cannot give, a count that is not 1
-            (OutOfBound).
+        Guarantee: if every platform of the cohort passes, no lane of the sum wraps around (in lanes of 16 bits:
+            if their weights are the charter's as well).
+        Refuses: any other shape or type than the ring's (dimension + 2,) (WrongShape), a weight above
+            ``most_share`` (NoHeadroom), a value its weight cannot give, a count that is not 1 (OutOfBound).
         """
         lanes = delta.lanes
-        if lanes.dtype != np.uint32 or lanes.shape != (dimension + EXTRA_LANES,):
-            raise WrongShape(
-                "mask", why=f"{lanes.dtype} {lanes.shape}, not uint32 ({dimension + EXTRA_LANES},)"
-            )
-        weight = int(lanes[WEIGHT_LANE]) / self.weight_units
-        if not 0 < weight * platforms <= self.most_weight:
-            most = self.most_weight / platforms
+        if lanes.dtype != self.dtype or lanes.shape != (dimension + EXTRA_LANES,):
+            why = f"{lanes.dtype} {lanes.shape}, not {self.dtype} ({dimension + EXTRA_LANES},)"
+            raise WrongShape("mask", why=why)
+        weight, most = int(lanes[WEIGHT_LANE]) / self.weight_units, self.most_share(platforms)
+        if not 0 < weight <= most:
             raise NoHeadroom("mask", why=f"weight {weight:g}, at most {most:g} fits {platforms} platforms")
-        if lanes[COUNT_LANE] != 1 or _largest(lanes) > weight * self.top + 1:
+        if lanes[COUNT_LANE] != 1 or self._largest(lanes) > weight * self.top + 1:
             raise OutOfBound("mask", why="a lane holds more than its weight allows")
 
-    def dequantise(self, lanes: Lanes) -> AggregateDelta:
+    def dequantise(self, lanes: Lanes, *, reuse: bool = False) -> AggregateDelta:
         """The weighted mean Σ w·x / Σ w of a sum of quantised updates. (d + 2,) → (d,), in float32.
+
+        ``reuse``: lanes of 32 bits may be written over with the mean, which then takes no memory of its own.
 
         Guarantee: off the exact mean by less than clip · platforms / (top · Σw) per coordinate.
         Refuses: lanes that no sum of ``quantise`` outputs can give (WrongSum), a total weight above
-            ``most_weight`` (NoHeadroom).
+            ``most_weight`` (NoHeadroom), another type than the ring's (WrongShape).
         """
+        if lanes.dtype != self.dtype or not self.fits(lanes.size - EXTRA_LANES):
+            raise WrongShape("unmask", why=f"{lanes.dtype} {lanes.shape}")
         platforms, weight = int(lanes[COUNT_LANE]), int(lanes[WEIGHT_LANE]) / self.weight_units
         if weight > self.most_weight:
             raise NoHeadroom("unmask", why=f"total weight {weight:g}, at most {self.most_weight:g}")
-        if not (platforms and weight) or _largest(lanes) > weight * self.top + platforms:
+        if not (platforms and weight) or self._largest(lanes) > weight * self.top + platforms:
             raise WrongSum("unmask", why="a lane is larger than the weights allow")
-        values = lanes[:-EXTRA_LANES].view(np.int32)
-        mean = (values * (self.clip / (self.top * weight))).astype(np.float32)
+        whole = self._signed(lanes)
+        mean: Floats = np.empty(whole.size, np.float32)
+        if reuse and self.width == 32:
+            mean = whole.view(np.float32)  # each block is read whole before it is written
+        for begin, end, clip in self._pieces(0, whole.size):
+            mean[begin:end] = whole[begin:end] * np.float64(clip / (self.top * weight))
         return AggregateDelta(mean, weight, platforms)
 
-    def _check_values(self, delta: ClippedDelta) -> None:
-        largest = np.abs(delta.values).max(initial=0.0)  # NaN wins, so one pass sees everything
-        if not np.isfinite(largest):
-            raise NotFinite("quantise")
-        if not (largest <= np.float32(delta.bound) and delta.bound <= self.clip):
-            raise OutOfBound("quantise", why=f"declared bound {delta.bound:g}, clip {self.clip:g}")
+    def _pieces(self, start: int, stop: int) -> Iterator[tuple[int, int, float]]:
+        """Begin, end and clip of the runs from ``start`` to ``stop`` within one block and one tensor."""
+        tensors = self.tensors or (Tensor(stop, self.clip),)
+        begin = start
+        for tensor, end_of_tensor in zip(tensors, accumulate(t.size for t in tensors), strict=True):
+            while begin < min(end_of_tensor, stop):
+                end = min(begin + BLOCK, end_of_tensor, stop)
+                yield begin, end, tensor.clip
+                begin = end
 
     def _whole_units(self, weight: float) -> int:
         if not (math.isfinite(weight) and weight <= self.most_weight):
             raise NoHeadroom("quantise", why=f"weight {weight:g}, at most {self.most_weight:g}")
-        units = round(weight * self.weight_units)
+        units = math.floor(weight * self.weight_units)  # down, so that a full sum of weights stays full
         if units < 1:
             raise NoHeadroom("quantise", why=f"weight {weight:g} is below 1/{self.weight_units}")
         return units
 
-    def _round(self, values: Floats, scale: float, randomness: Randomness) -> Lanes:
-        whole = np.empty(values.size, np.int32)
-        for start in range(0, values.size, BLOCK):
-            # float64: a float32 has no bits left for the fraction of a 22-bit integer.
-            block = values[start : start + BLOCK].astype(np.float64)
-            np.clip(block, -self.clip, self.clip, out=block)  # the float32 next to a bound may lie above it
-            block *= scale
-            block += np.frombuffer(randomness.octets(4 * block.size), "<u4") * DITHER_UNIT
-            whole[start : start + BLOCK] = np.floor(block, out=block)
-        return whole.view(np.uint32)
+    def _signed(self, lanes: Lanes) -> np.ndarray:
+        """The value lanes as signed integers, in place."""
+        kind: DTypeLike = np.int32 if self.width == 32 else np.int16
+        return lanes[:-EXTRA_LANES].view(kind)
 
-
-def _largest(lanes: Lanes) -> int:
-    """The largest size among the value lanes, read as signed integers."""
-    signed = lanes[:-EXTRA_LANES].view(np.int32)
-    return max(int(signed.max(initial=0)), -int(signed.min(initial=0)))
+    def _largest(self, lanes: Lanes) -> int:
+        """The largest size among the value lanes, read as signed integers."""
+        signed = self._signed(lanes)
+        return max(int(signed.max(initial=0)), -int(signed.min(initial=0)))

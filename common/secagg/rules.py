@@ -9,6 +9,7 @@ from common.deltas import Lanes
 from common.secagg.errors import Phase, ProtocolAborted, TooFewPlatforms
 from common.secagg.keys import contributes, verify
 from common.secagg.messages import Advert
+from common.secagg.parts import THREADS, in_parts
 from common.secagg.terms import RoundSpec, Terms
 from common.secagg.transcript import digest, encode, names
 
@@ -58,14 +59,34 @@ def sharers_hash(h1: bytes, sharers: Iterable[str]) -> bytes:
     return digest("sharers", h1, names(sharers))
 
 
-def lanes_hash(lanes: Lanes) -> bytes:
-    """SHA-256 of the lanes as little-endian words.
+def lanes_hash(lanes: Lanes, threads: int = THREADS) -> bytes:
+    """The digest of a vector: SHA-256 over the hashes of its parts of ``PART`` lanes.
 
-    Guarantee: the same on every machine, whatever its byte order.
+    Guarantee: collision resistant (SHA-256) over vectors of one width; the same on every machine, whatever its
+        byte order, and for any number of ``threads``.
     Refuses: nothing.
     """
-    words = np.ascontiguousarray(lanes).astype("<u4", copy=False)
+    hashes = in_parts(lambda start, stop, _: part_hash(lanes[start:stop]), lambda: None, lanes.size, threads)
+    return parts_digest(hashes)
+
+
+def part_hash(part: Lanes) -> bytes:
+    """SHA-256 of one part, as little-endian words.
+
+    Guarantee: the same on every machine.
+    Refuses: nothing.
+    """
+    words = np.ascontiguousarray(part).astype(part.dtype.newbyteorder("<"), copy=False)
     return hashlib.sha256(words.data).digest()  # straight from the array: no copy
+
+
+def parts_digest(hashes: Iterable[bytes]) -> bytes:
+    """:func:`lanes_hash` of the vector whose parts have these hashes, in order.
+
+    Guarantee: injective on sequences of hashes, up to collisions of SHA-256.
+    Refuses: nothing.
+    """
+    return digest("lanes", *hashes)
 
 
 def require_enough(

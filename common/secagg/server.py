@@ -34,6 +34,7 @@ from common.secagg.errors import (
 from common.secagg.keys import verify
 from common.secagg.masks import apply_masks
 from common.secagg.messages import Advert, MaskedVector, ReleasedShares, SealedShares, SurvivorSignature
+from common.secagg.parts import THREADS
 from common.secagg.rules import advert_fault, adverts_hash, lanes_hash, require_enough, sharers_hash
 from common.secagg.terms import RoundSpec, Terms
 from common.secagg.transcript import names
@@ -147,26 +148,37 @@ class Mailboxes:
         return {name: self.sealed[name].envelopes[platform] for name in others}
 
     def collect_masked(self, answers: Mapping[str, MaskedVector]) -> "MaskedSum":
-        """Phase 3: the sum of the masked vectors, modulo 2³².
+        """Phase 3: the sum of the masked vectors, on the ring.
+
+        A running sum: each answer is looked up once and not kept, so a mapping that reads them one by one from
+        wherever they wait needs memory for two vectors.
 
         Guarantee: sums exactly the vectors that their platforms signed for this round; U3 is a part of U2.
         Refuses: fewer than max(t, n_min) valid vectors (TooFewPlatforms).
         """
-        h2 = sharers_hash(self.h1, self.sealed)
-        good, excluded = _sift(
-            answers, self.excluded, lambda name, answer: self._vector_fault(name, answer, h2)
-        )
-        require_enough("mask", good, self.book.terms, self.book.spec, excluded)
-        total = np.zeros(self.book.terms.dimension + EXTRA_LANES, np.uint32)
-        for answer in good.values():
-            total += answer.delta.lanes
+        terms, h2 = self.book.terms, sharers_hash(self.h1, self.sealed)
+        total = np.zeros(terms.dimension + EXTRA_LANES, terms.ring.dtype)
+        good, excluded = list[str](), dict(self.excluded)
+        for name in sorted(answers):
+            if fault := self._add(total, name, answers[name], h2):
+                excluded[name] = fault
+            else:
+                good.append(name)
+        require_enough("mask", good, terms, self.book.spec, excluded)
         return MaskedSum(self, h2, total, tuple(good), excluded)
+
+    def _add(self, total: Lanes, name: str, answer: MaskedVector, h2: bytes) -> ProtocolAborted | None:
+        """One vector into the sum; when this returns, nothing here holds the vector any more."""
+        if fault := self._vector_fault(name, answer, h2):
+            return fault
+        np.add(total, answer.delta.lanes, out=total)
+        return None
 
     def _vector_fault(self, name: str, answer: MaskedVector, h2: bytes) -> ProtocolAborted | None:
         lanes, terms = answer.delta.lanes, self.book.terms
         if name not in self.sealed:
             return UnknownPlatform("mask", name, why="it did not share")
-        if lanes.dtype != np.uint32 or lanes.shape != (terms.dimension + EXTRA_LANES,):
+        if lanes.dtype != terms.ring.dtype or lanes.shape != (terms.dimension + EXTRA_LANES,):
             return BadVector("mask", name, why=f"{lanes.dtype} {lanes.shape}")
         if not verify(terms.roster[name], answer.signature, "masked", h2, lanes_hash(lanes)):
             return BadVector("mask", name, why="the signature covers another vector or another round")
@@ -225,8 +237,8 @@ class Quorum:
         """
         return _sift(answers, self.excluded, self._opening().fault)[1]
 
-    def unmask(self, answers: Mapping[str, ReleasedShares]) -> Lanes:
-        """Phase 5: the sum of the survivors' quantised updates, uint32 (d + 2,).
+    def unmask(self, answers: Mapping[str, ReleasedShares], threads: int = THREADS) -> Lanes:
+        """Phase 5: the sum of the survivors' quantised updates, (d + 2,), in lanes of the ring.
 
         Guarantee: exact: every secret used opens its dealer's signed commitment; the count lane is |U3|.
         Refuses: fewer than t faultless answers (TooFewPlatforms, naming the cheats), shares that are valid
@@ -240,7 +252,8 @@ class Quorum:
             why = f"{len(good)} valid releases, {needed} needed"
             raise TooFewPlatforms("unmask", why=why, excluded=excluded)
         lanes = self.masked.total.copy()
-        apply_masks(lanes, *opening.masks({name: answer.shares for name, answer in good.items()}))
+        keys = opening.masks({name: answer.shares for name, answer in good.items()})
+        apply_masks(lanes, *keys, threads=threads)
         if lanes[COUNT_LANE] != len(self.masked.survivors):
             why = f"{lanes[COUNT_LANE]} counted, {len(self.masked.survivors)} survived"
             raise WrongSum("unmask", why=why)

@@ -36,6 +36,7 @@ class Terms:
             (len(self.charter) != HASH_BYTES, "the charter's hash has not 32 bytes"),
             (self.colluders < 0, "the number of colluders is negative"),
             (self.dimension < 1, "the vector has no values"),
+            (not self.ring.fits(self.dimension), "the ring's tensors are not those of the vector"),
             (len(self.roster) > MOST_PLATFORMS, f"more than {MOST_PLATFORMS} platforms"),
             (
                 not all(0 < len(name.encode()) <= NAME_BYTES and name.isprintable() for name in self.roster),
@@ -76,9 +77,9 @@ class Terms:
         Guarantee: two different sets of terms never hash alike, whatever the charter's own hash covers.
         Refuses: nothing.
         """
-        ring = encode(self.ring.clip.hex().encode(), number(self.ring.bits))
         keys = encode(*(field for name, key in self.roster.items() for field in (name.encode(), key)))
-        return digest("terms", self.charter, keys, number(self.colluders), number(self.dimension), ring)
+        numbers = (number(self.colluders), number(self.dimension))
+        return digest("terms", self.charter, keys, *numbers, self.ring.encode())
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import ValidationError
 
-from common.charter import Charter, CharterInvalid, ServerTraining, SignedCharter
+from common.charter import Charter, CharterInvalid, ServerTraining, SignedCharter, TensorClip
 from common.privacy.plan import PrivacyPlan
 
 Draft = Callable[..., Charter]
@@ -53,6 +53,13 @@ def test_the_digest_does_not_depend_on_how_the_file_is_laid_out(draft: Draft) ->
     assert Charter.model_validate_json(other).digest() == charter.digest()
 
 
+def narrow(charter: Charter, clip: float, weight: float = 0.25) -> dict[str, object]:
+    """The same charter on a ring of 16 bits, its four weights equal and its vector one tensor."""
+    members = tuple(member.model_copy(update={"weight": weight}) for member in charter.members)
+    tensors = (TensorClip(size=charter.model.parameters, clip=clip),)
+    return {"ring_width": 16, "ring_bits": 16, "ring_tensors": tensors, "members": members}
+
+
 EDITS: dict[str, Callable[[Charter], dict[str, object]]] = {
     "name": lambda charter: {"name": "second-convoy"},
     "members": lambda charter: {"members": charter.members[::-1]},
@@ -62,6 +69,8 @@ EDITS: dict[str, Callable[[Charter], dict[str, object]]] = {
     "colluders": lambda charter: {"colluders": 0},
     "ring_clip": lambda charter: {"ring_clip": 2.0},
     "ring_bits": lambda charter: {"ring_bits": 21},
+    "ring_width": lambda charter: narrow(charter, 0.5),
+    "ring_tensors": lambda charter: narrow(charter, 0.25),
     "rounds": lambda charter: {"rounds": 4},
     "model": lambda charter: {"model": charter.model.model_copy(update={"basis": "00" * 32})},
     "server": lambda charter: {"server": ServerTraining(learning_rate=0.02)},
@@ -154,6 +163,40 @@ def test_what_a_charter_may_not_say(draft: Draft, plan: PrivacyPlan) -> None:
     ):
         with pytest.raises(ValidationError, match=why):
             draft(**fields)
+
+
+def test_what_a_charter_may_not_say_of_a_ring_of_16_bits(draft: Draft) -> None:
+    charter = draft()
+    good = narrow(charter, 0.5)
+    one, two, three, four = charter.members
+    whole = charter.model.parameters
+    light = tuple(member.model_copy(update={"weight": 1e-5}) for member in charter.members)
+    uneven = tuple(
+        member.model_copy(update={"weight": weight})
+        for member, weight in zip((one, two, three, four), (0.5, 0.3, 0.1, 0.1), strict=True)
+    )
+    assert draft(**good).terms().ring.width == 16
+    assert draft(**{**good, "members": uneven}).terms().ring.most_weight == 1
+    for fields, why in (
+        (narrow(charter, 0.5, 0.251), "weights sum to 1.004: the ring holds 1"),
+        ({"members": charter.members}, "weights sum to 4|no headroom"),
+        ({"members": light}, "below the ring's unit, 1/32768"),
+        ({"ring_bits": 17}, "17 bits, not 2 to 16 in lanes of 16"),
+        ({"ring_tensors": ()}, "need a clip for each tensor"),
+        ({"ring_width": 32}, "they alone"),
+        ({"ring_width": 24}, "ring_width"),
+        ({"ring_tensors": (TensorClip(size=whole - 1, clip=0.5),)}, "not those of the vector"),
+        ({"ring_tensors": (TensorClip(size=whole, clip=1.5),)}, "above the clip of all"),
+        ({"ring_tensors": ({"size": whole, "clip": float("inf")},)}, "not a positive number"),
+        ({"ring_tensors": ({"size": 0, "clip": 0.5},)}, "ring_tensors.0.size"),
+    ):
+        with pytest.raises(ValidationError, match=why):
+            draft(**{**good, **fields})
+
+
+def test_tenths_sum_to_one(draft: Draft, identity: Identity) -> None:
+    ten = draft(*(f"port-{letter}" for letter in "abcdefghij"))
+    assert draft(**narrow(ten, 0.5, 0.1)).terms().ring.width == 16
 
 
 @pytest.mark.parametrize("field", [{"public_key": "00"}, {"platform": "Salt"}, {"weight": 0.0}, {"extra": 1}])

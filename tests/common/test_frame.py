@@ -35,7 +35,7 @@ FRAMES = st.builds(
     st.text(max_size=20),
     st.binary(max_size=50),
     st.lists(
-        st.tuples(st.sampled_from([np.float32, np.uint32]), st.integers(0, 5)).map(
+        st.tuples(st.sampled_from([np.float32, np.uint32, np.uint16]), st.integers(0, 5)).map(
             lambda shape: (np.arange(shape[1]) * 1.5).astype(shape[0])
         ),
         max_size=3,
@@ -58,6 +58,12 @@ def test_the_bytes_are_frozen() -> None:
     frame = Frame("share", b"\x01", (np.array([1.0], np.float32), np.array([2, 3], np.uint32)))
     header = b'{"kind": "share", "body": 1, "arrays": [["<f4", 1], ["<u4", 2]]}'
     assert b"".join(encode(frame)) == headed(header, b"\x01\x00\x00\x80\x3f\x02\x00\x00\x00\x03\x00\x00\x00")
+
+
+def test_narrow_lanes_have_two_little_endian_bytes() -> None:
+    frame = Frame("answer", b"", (np.array([1, 770], np.uint16),))
+    header = b'{"kind": "answer", "body": 0, "arrays": [["<u2", 2]]}'
+    assert b"".join(encode(frame)) == headed(header, b"\x01\x00\x02\x03")
 
 
 def test_a_view_is_sent_as_what_it_shows() -> None:

@@ -33,11 +33,13 @@ def test_a_message_is_the_body_and_lanes_are_the_one_array() -> None:
     assert (frame.kind, frame.arrays) == (ANSWER, ())
     assert body_of(SurvivorSignature.decode)(frame) == signature
 
-    vector = MaskedVector(MaskedDelta(np.arange(5, dtype=np.uint32)), b"v" * 64)
-    back = masked_vector(answer(vector))
-    assert back.signature == vector.signature
-    assert np.array_equal(back.delta.lanes, vector.delta.lanes)
-    assert answer(vector).body == vector.encode()
+    for lanes in (np.arange(5, dtype=np.uint32), np.arange(5, dtype=np.uint16)):
+        vector = MaskedVector(MaskedDelta(lanes), b"v" * 64)
+        back = masked_vector(answer(vector))
+        assert back.signature == vector.signature
+        assert back.delta.lanes.dtype == lanes.dtype
+        assert np.array_equal(back.delta.lanes, lanes)
+        assert answer(vector).body == vector.encode()
 
 
 @pytest.mark.parametrize(

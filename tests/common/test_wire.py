@@ -11,7 +11,7 @@ from common import wire
 from common.frame import Frame, MalformedFrame
 
 FLOATS = arrays.arrays(np.float32, st.integers(0, 50), elements=st.floats(width=32, allow_nan=True))
-LANES = arrays.arrays(np.uint32, st.integers(0, 50))
+LANES = st.sampled_from([np.uint32, np.uint16]).flatmap(lambda lane: arrays.arrays(lane, st.integers(0, 50)))
 
 
 @pytest.fixture
@@ -64,6 +64,8 @@ ENVELOPE = ConfigRecord({"kind": "open", "body": b""})
         {"envelope": ENVELOPE, "arrays": ArrayRecord({"0": Array("<u4", (3,), "raw", bytes(8))})},
         {"envelope": ENVELOPE, "arrays": ArrayRecord({"0": Array("<u4", (1, 2), "raw", bytes(8))})},
         {"envelope": ENVELOPE, "arrays": ArrayRecord({"0": Array("<u4", (2,), "raw", bytes(9))})},
+        {"envelope": ENVELOPE, "arrays": ArrayRecord({"0": Array("<u2", (2,), "raw", bytes(8))})},
+        {"envelope": ENVELOPE, "arrays": ArrayRecord({"0": Array("<u8", (1,), "raw", bytes(8))})},
     ],
 )
 def test_anything_else_is_refused(task: None, records: dict[str, ArrayRecord | ConfigRecord]) -> None:

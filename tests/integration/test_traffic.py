@@ -67,7 +67,7 @@ def updates(monkeypatch: pytest.MonkeyPatch) -> Updates:
     def watched(ring: Ring, delta: ClippedDelta, weight: float, randomness: object) -> QuantizedDelta:
         result = quantise(ring, delta, weight, randomness)  # type: ignore[arg-type]
         seen.clipped.append(delta)
-        seen.quantised.append(result)
+        seen.quantised.append(QuantizedDelta(result.lanes.copy()))  # the site masks them in place
         return result
 
     monkeypatch.setattr(Ring, "quantise", watched)
@@ -126,7 +126,7 @@ def test_only_the_schema_reaches_the_coordinator(
 
 def test_a_planted_leak_is_found(federation: Make, updates: Updates, monkeypatch: pytest.MonkeyPatch) -> None:
     """A site that forgets its masks, with signatures that hold: only the check of the bytes can tell."""
-    monkeypatch.setattr(client, "apply_masks", lambda lanes, plus, minus: None)
+    monkeypatch.setattr(client, "masked_parts", lambda lanes, plus, minus, see, threads: [see(lanes)])
     founded = federation("run")
     wire = Wire(open_sites(founded))
     with pytest.raises(AggregationAborted):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from clients.site import Site
+from common.charter import TensorClip
 from common.deltas import AdapterDelta, Floats
 from common.errors import AggregationAborted, DataError, PrivacyRefused
 from common.frame import Frame
@@ -62,6 +63,32 @@ def test_the_server_steps_along_the_weighted_mean_of_the_updates(fleet: Make) ->
     mean = np.mean([update_of(name).astype(np.float64) for name in made.folders], axis=0)
     expected = optimizer.apply(made.charter.server, before, mean.astype(np.float32), 1)
     assert np.allclose(made.run.latest().state.parameters, expected.parameters, atol=1e-5)
+
+
+def test_a_charter_with_lanes_of_16_bits_halves_the_upload_and_moves_the_same_model(fleet: Make) -> None:
+    """Two tensors with clips of their own; weights sum to 1; one platform has dropped out."""
+    wide = fleet(rounds=1)
+    members = tuple(member.model_copy(update={"weight": 0.25}) for member in wide.charter.members)
+    tensors = (TensorClip(size=10, clip=0.5), TensorClip(size=14, clip=0.4))
+    narrow = {"ring_width": 16, "ring_bits": 16, "ring_tensors": tensors, "members": members}
+    made = wide.again(rounds=1, **narrow)
+    (outcome,), (usual,) = run(made, silent(2, since="upload")), run(wide, silent(2, since="upload"))
+    assert outcome.survivors == ("amber", "herring", "timber")
+    assert usual.bytes_up["amber"] - outcome.bytes_up["amber"] == 2 * (24 + 2)
+    ours, its = made.run.latest().state.parameters, wide.run.latest().state.parameters
+    assert np.allclose(ours, its, atol=1e-3)
+
+
+@pytest.mark.parametrize("lane", [np.uint16, np.float32])
+def test_lanes_of_another_width_than_the_charters_are_left_out(fleet: Make, lane: type) -> None:
+    def relay(address: int, frame: Frame, site: Handle) -> Frame:
+        answer = site(frame)
+        wrong = frame.kind == "upload" and address == 2
+        return replace(answer, arrays=(answer.arrays[0].astype(lane),)) if wrong else answer
+
+    (outcome,) = run(fleet(rounds=1), relay)
+    told = {np.uint16: "mask: BadVector", np.float32: "upload: ProtocolError"}[lane]
+    assert outcome.dropped == {"salt": told}
 
 
 def test_a_finished_run_asks_nobody(fleet: Make) -> None:

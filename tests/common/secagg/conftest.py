@@ -51,7 +51,7 @@ class Convoy:
     n: int
     colluders: int = 0
     dimension: int = 40
-    bits: int = 22
+    ring: Ring = field(default_factory=lambda: Ring(1.0))
     names: list[str] = field(init=False)
     keys: dict[str, Ed25519PrivateKey] = field(init=False)
     terms: Terms = field(init=False)
@@ -65,20 +65,20 @@ class Convoy:
             for name in self.names
         }
         roster = {name: key.public_key().public_bytes_raw() for name, key in self.keys.items()}
-        self.terms = Terms(bytes(32), roster, self.colluders, self.dimension, Ring(1.0, self.bits))
+        self.terms = Terms(bytes(32), roster, self.colluders, self.dimension, self.ring)
         self.deltas = {name: self._delta(place, name) for place, name in enumerate(self.names)}
 
     def _delta(self, place: int, name: str) -> QuantizedDelta:
         values = np.linspace(-1, 1, self.dimension, dtype=np.float32) * np.float32((place + 1) / self.n)
-        return self.terms.ring.quantise(
-            ClippedDelta(values, 1.0), 0.5 + place / self.n, KeyedRandomness(name)
-        )
+        shares = 2 * self.n - 0.5 if self.ring.width == 16 else 1  # narrow lanes take weights that sum to 1
+        weight = (0.5 + place / self.n) / shares
+        return self.terms.ring.quantise(ClippedDelta(values, 1.0), weight, KeyedRandomness(name))
 
     def spec(self, **changes: Any) -> RoundSpec:
         return replace(RoundSpec("run", "training", 0, 0, bytes(16), tuple(self.names), bytes(32)), **changes)
 
     def plain_sum(self, survivors: Collection[str]) -> Lanes:
-        return np.sum([self.deltas[name].lanes for name in survivors], axis=0, dtype=np.uint32)
+        return np.sum([self.deltas[name].lanes for name in survivors], axis=0, dtype=self.ring.dtype)
 
     def round(
         self,
@@ -124,7 +124,7 @@ class Convoy:
         masked, vectors = {}, dict[str, MaskedVector]()
         for name in left("mask", mail.platforms):
             opened = shared[name].open(down("mail", name, mail.for_platform(name)))
-            masked[name], vector = opened.mask(self.deltas[name])
+            masked[name], vector = opened.mask(QuantizedDelta(self.deltas[name].lanes.copy()))
             vectors[name] = up("vector", name, vector)
         total = mail.collect_masked(vectors)
 

@@ -8,27 +8,46 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.secagg.masks import BLOCK, apply_masks
+from common.secagg.masks import apply_masks
+from common.secagg.parts import BLOCK, PART
 
 KEY = bytes(range(32))
 
 
-def mask(size, key=KEY, first=0):
-    lanes = np.zeros(size, np.uint32)
+def mask(size, key=KEY, first=0, kind=np.uint32):
+    lanes = np.zeros(size, kind)
     apply_masks(lanes, [key], [], first=first)
     return lanes
 
 
-@pytest.mark.parametrize("size", [1, 3, 4, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 5])
-def test_a_mask_is_one_unbroken_keystream(size):
-    stream = Cipher(algorithms.AES256(KEY), modes.CTR(bytes(16))).encryptor().update(bytes(4 * size))
-    assert np.array_equal(mask(size), np.frombuffer(stream, "<u4"))
+@pytest.mark.parametrize("size", [1, 3, 4, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 5, PART, PART + 3])
+@pytest.mark.parametrize("kind", ["<u4", "<u2"])
+def test_a_mask_is_one_unbroken_keystream(size, kind):
+    octets = np.dtype(kind).itemsize * size
+    stream = Cipher(algorithms.AES256(KEY), modes.CTR(bytes(16))).encryptor().update(bytes(octets))
+    assert np.array_equal(mask(size, kind=kind), np.frombuffer(stream, kind))
+
+
+def test_the_first_lanes_of_either_width_are_frozen():
+    assert [f"{lane:08x}" for lane in mask(4)] == ["b60090f2", "d09f492a", "6a9af3a9", "80772edd"]
+    assert [f"{lane:04x}" for lane in mask(8, kind=np.uint16)] == [
+        "90f2",
+        "b600",
+        "492a",
+        "d09f",
+        "f3a9",
+        "6a9a",
+        "2edd",
+        "8077",
+    ]
 
 
 @settings(deadline=None)
 @given(st.integers(0, 60), st.integers(1, 50))
 def test_a_slice_seeks_to_its_place(quarter, size):
     assert np.array_equal(mask(4 * quarter + size)[4 * quarter :], mask(size, first=4 * quarter))
+    whole, place = mask(8 * quarter + size, kind=np.uint16), 8 * quarter
+    assert np.array_equal(whole[place:], mask(size, first=place, kind=np.uint16))
 
 
 @settings(deadline=None)
@@ -61,8 +80,10 @@ def test_only_256_bit_keys(length):
 
 
 def test_no_seek_into_an_aes_block():
-    with pytest.raises(ValueError, match="multiple of four"):
+    with pytest.raises(ValueError, match="where an AES block does"):
         mask(8, first=2)
+    with pytest.raises(ValueError, match="where an AES block does"):
+        mask(8, first=4, kind=np.uint16)
 
 
 def test_a_mask_looks_uniform():
@@ -94,4 +115,4 @@ def test_masking_reaches_half_of_the_ciphers_own_speed():
             for _ in range(16):
                 stream.update_into(bytes(4 * BLOCK), octets)
 
-    assert fastest(bare) / fastest(lambda: apply_masks(lanes, keys, [])) >= 0.5
+    assert fastest(bare) / fastest(lambda: apply_masks(lanes, keys, [], threads=1)) >= 0.5

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from common.deltas import ClippedDelta, QuantizedDelta
 from common.randomness import KeyedRandomness, OsRandomness
 from common.secagg.errors import BadTerms, NoHeadroom, NotFinite, OutOfBound, WrongShape, WrongSum
-from common.secagg.ring import BLOCK, Ring
+from common.secagg.parts import BLOCK
+from common.secagg.ring import Ring
 
 
 def delta(*values, bound=1.0):

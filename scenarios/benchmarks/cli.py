@@ -1,0 +1,30 @@
+"""``hanse bench``: what this machine reaches, against its references and its bars."""
+
+from typing import Annotated
+
+import typer
+
+from common import console
+
+app = typer.Typer(help="What this machine reaches, against references measured in the same run.")
+
+Json = Annotated[bool, typer.Option("--json", help="For programs.")]
+
+
+@app.callback()
+def bench() -> None:
+    """A group, also while it has one command."""
+
+
+@app.command()
+def secagg(as_json: Json = False) -> None:
+    """Secure aggregation against Flower's SecAgg+, bare AES and memcpy; within a minute."""
+    from scenarios.benchmarks.bars import as_text
+    from scenarios.benchmarks.secagg import FULL, measure
+
+    with console.progress("measuring secure aggregation") as update:
+        measured = measure(FULL, update)
+    if as_json:
+        console.show_json(measured)
+    else:
+        console.show(as_text(measured))
