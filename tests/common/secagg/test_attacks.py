@@ -7,7 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from common.deltas import MaskedDelta
+from common.deltas import MaskedDelta, QuantizedDelta
 from common.secagg import (
     MaskedVector,
     ReleasedShares,
