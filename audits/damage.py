@@ -23,6 +23,7 @@ TEXTS = (
     "atlantis",
     "<f4",
     "<u4",
+    "<u2",
     "<f8",
     "|O",
     "NaN",

@@ -166,7 +166,13 @@ def _envelope() -> tuple[Any, list[bytes]]:
 
 def _frames() -> list[Frame]:
     lanes, model = np.frombuffer(OCTETS[:24], np.uint32), np.linspace(-1, 1, 5, dtype=np.float32)
-    return [Frame("upload", OCTETS[:64], (lanes,)), Frame("advertise", OCTETS, (model, lanes)), Frame("sign")]
+    narrow = np.frombuffer(OCTETS[:24], np.uint16)
+    return [
+        Frame("upload", OCTETS[:64], (lanes,)),
+        Frame("upload", OCTETS[:64], (narrow,)),
+        Frame("advertise", OCTETS, (model, lanes)),
+        Frame("sign"),
+    ]
 
 
 def _frame(data: Any) -> None:
@@ -264,7 +270,7 @@ def _refusal(body: Any) -> None:
 
 
 def _arrays(rows: Any) -> tuple[Any, ...]:
-    kinds = {"<f4": np.float32, "<u4": np.uint32}
+    kinds = {"<f4": np.float32, "<u4": np.uint32, "<u2": np.uint16}
     good = [row for row in rows if isinstance(row, list) and len(row) == 2 and isinstance(row[1], bytes)]
     cut = [(kind, octets[: len(octets) // 4 * 4]) for kind, octets in good]
     return tuple(np.frombuffer(octets, kinds.get(str(kind), np.int32)) for kind, octets in cut)

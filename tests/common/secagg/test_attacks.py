@@ -7,7 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from common.deltas import MaskedDelta
+from common.deltas import MaskedDelta, QuantizedDelta
 from common.secagg import (
     MaskedVector,
     ReleasedShares,
@@ -401,7 +401,10 @@ def states(ships):
     mail = {
         to: {name: m.envelopes[to] for name, (_, m) in shared.items() if name != to} for to in ships.names
     }
-    masked = {name: state.open(mail[name]).mask(ships.deltas[name]) for name, (state, _) in shared.items()}
+    masked = {
+        name: state.open(mail[name]).mask(QuantizedDelta(ships.deltas[name].lanes.copy()))
+        for name, (state, _) in shared.items()
+    }
     signed = {name: state.sign(ships.names) for name, (state, _) in masked.items()}
     signatures = {name: message.signature for name, (_, message) in signed.items()}
     for state, _ in signed.values():

@@ -215,7 +215,7 @@ def opened(ships):
 def masked(ships):
     """A waits for the survivors."""
     state, mail = opened(ships)
-    return state.open(mail).mask(QuantizedDelta(ships.deltas[A].lanes.copy()))[0]  # masked where it lies
+    return state.open(mail).mask(QuantizedDelta(ships.deltas[A].lanes.copy()))[0]
 
 
 def signed(ships):

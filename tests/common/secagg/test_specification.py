@@ -6,6 +6,7 @@ import importlib
 import re
 import typing
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from common.secagg import client, errors, server
 from common.secagg.envelopes import Receipt, Route, Shares, key_hash, receipt, seed_hash, unseal
 from common.secagg.keys import pair_key, self_key, verify
 from common.secagg.messages import Advert, ReleasedShares, SealedShares
-from common.secagg.ring import Ring
+from common.secagg.ring import Ring, Tensor
 from common.secagg.rules import adverts_hash, commitment, lanes_hash, sharers_hash
 from common.secagg.seat import Secrets
 from common.secagg.terms import RoundSpec, Terms
@@ -178,6 +179,7 @@ def known(sailed: Any) -> dict[str, Any]:
     masked = sailed.outcome.quorum.masked
     pairs = [part for name, key in terms.roster.items() for part in (name.encode(), key)]
     released = [part for name in sorted(release.shares) for part in (name.encode(), release.shares[name])]
+    part = hashlib.sha256(sailed.said["vector", A].delta.lanes.astype("<u4").tobytes()).digest()
     return {
         "charter": terms.charter,
         "roster": encode(*pairs),
@@ -208,7 +210,8 @@ def known(sailed: Any) -> dict[str, Any]:
         "share": bytes(33),
         "seed hash": note.seed,
         "key hash": note.key,
-        "lanes": hashed("lanes", hashlib.sha256(sailed.said["vector", A].delta.lanes.astype("<u4")).digest()),
+        "parts": part,
+        "lanes": hashed("lanes", part),
         "survivors": masked.survivors,
         "shares": encode(*released),
         "first": A,
@@ -226,6 +229,7 @@ def test_every_hash(sailed: Any, known: dict[str, Any]) -> None:
         "h2": sharers_hash(known["h1"], sailed.names),
         "seed hash": seed_hash(bytes(33), route),
         "key hash": key_hash(bytes(33), route),
+        "lanes": lanes_hash(sailed.said["vector", A].delta.lanes),
     }
     assert [cells[0].strip("`") for cells in table("Hashes")] == list(code)
     for name, value in code.items():
@@ -235,7 +239,17 @@ def test_every_hash(sailed: Any, known: dict[str, Any]) -> None:
         assert hashed(purpose.strip("`"), head, *rest) == value, name
     assert code["commitment"] == known["commitment"]
     assert (known["h1"], known["h2"]) == (code["h1"], code["h2"])
-    assert lanes_hash(sailed.said["vector", A].delta.lanes) == known["lanes"]
+    assert code["lanes"] == known["lanes"]
+
+
+def test_the_ring_of_16_bits_in_the_hash_of_the_terms(sailed: Any, known: dict[str, Any]) -> None:
+    ring = Ring(1.0, 16, 16, (Tensor(15, 1.0), Tensor(25, 0.5)))
+    sizes = [number.to_bytes(8, "big") for number in (16, 16, 15, 25)]
+    clips = [clip.hex().encode() for clip in (1.0, 1.0, 0.5)]
+    fields = encode(clips[0], sizes[0], sizes[1], sizes[2], clips[1], sizes[3], clips[2])
+    purpose, cells = row("Hashes", "terms")
+    terms = replace(sailed.terms, ring=ring)
+    assert terms.digest() == hashed(purpose.strip("`"), *values(cells, {**known, "ring": fields}))
 
 
 def test_every_signature(sailed: Any, known: dict[str, Any]) -> None:
