@@ -71,7 +71,8 @@ class Charter(_Frozen):
     """The whole agreement.
 
     With ``privacy="local"`` every platform's own noise makes all it emits (ε, δ)-DP and ``seed`` is absent;
-    with ``privacy="off"`` there is no privacy plan, and a seed makes the run repeatable.
+    with ``privacy="off"`` there is no privacy plan, and a seed makes the run repeatable. ``replay_days``: how long
+    the roster can recompute a round's sum; 0 keeps nothing.
 
     Raises:
         pydantic.ValidationError: on duplicate members, fewer than max(3, colluders + 2) of them, a plan
@@ -87,6 +88,7 @@ class Charter(_Frozen):
     ring_clip: PositiveFloat
     ring_bits: Annotated[int, Field(ge=8, le=22)] = 22
     rounds: PositiveInt
+    replay_days: Annotated[int, Field(ge=0, le=3650)] = 0
     model: ModelTerms
     server: ServerTraining
     privacy: Literal["local", "off"]

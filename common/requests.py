@@ -1,4 +1,4 @@
-"""What the coordinator asks of a site: five requests, each a strict JSON body beside its arrays."""
+"""What the coordinator asks of a site: six requests, each a strict JSON body beside its arrays."""
 
 from typing import Annotated, ClassVar, Self
 
@@ -13,7 +13,7 @@ Platform = Annotated[str, Field(max_length=63)]
 
 
 class MalformedRequest(AggregationAborted):
-    """A request that is not one of the five, or whose body is not of its form."""
+    """A request that is not one of the six, or whose body is not of its form."""
 
 
 class _Request(BaseModel):
@@ -80,3 +80,11 @@ class UnmaskRequest(_Request):
 
     kind = "unmask"
     signatures: dict[Platform, bytes]
+
+
+class ReplayRequest(_Request):
+    """Tells, after the sum, the SHA-256 of the sealed bundle to replay the round from, and the bundle's key."""
+
+    kind = "replay"
+    bundle: Annotated[bytes, Field(min_length=32, max_length=32)]
+    key: Annotated[bytes, Field(min_length=32, max_length=32, repr=False)]

@@ -1,4 +1,4 @@
-"""The whole run as the coordinator sees it: five questions a round, one masked sum, one optimiser step."""
+"""The whole run as the coordinator sees it: five questions a round, one masked sum, one step, one notice."""
 
 import hashlib
 import logging
@@ -16,6 +16,7 @@ from common.secagg.messages import ReleasedShares, SealedShares, SurvivorSignatu
 from common.secagg.rules import advert_fault
 from common.secagg.server import collect_adverts
 from server import optimizer
+from server.archive import Archive
 from server.channel import Channel, Meter
 from server.checkpoint import Checkpoint, RunFolder
 from server.cohort import Cohort
@@ -42,10 +43,11 @@ def conduct(channel: Channel, folder: RunFolder, watch: Watch, service: Service 
     """
     charter, checkpoint = folder.charter(), folder.latest()
     patience, retired = (service or Service()).timeout, False
+    archive = Archive.of(folder.path, charter)
     while checkpoint.round < charter.rounds:
         cohort = Cohort(Meter(channel, patience))
         try:
-            delta, outcome = hold_round(cohort, charter, checkpoint, folder)
+            delta, outcome = hold_round(cohort, charter, checkpoint, folder, archive)
         except AggregationAborted as reason:
             _refuse_with(cohort, charter, reason)
             if retired or not _model_is_used(cohort, charter):
@@ -55,14 +57,19 @@ def conduct(channel: Channel, folder: RunFolder, watch: Watch, service: Service 
             folder.save(checkpoint)
             continue
         state = optimizer.apply(charter.server, checkpoint.state, delta.mean, outcome.number)
-        checkpoint, retired = checkpoint.advanced(state, outcome), False
+        before, checkpoint, retired = checkpoint.state, checkpoint.advanced(state, outcome), False
         folder.save(checkpoint)
+        archive.hand_over(cohort, before, delta.mean, state)
         watch(outcome)
     return checkpoint
 
 
 def hold_round(
-    cohort: Cohort, charter: Charter, checkpoint: Checkpoint, folder: RunFolder
+    cohort: Cohort,
+    charter: Charter,
+    checkpoint: Checkpoint,
+    folder: RunFolder,
+    archive: Archive | None = None,
 ) -> tuple[AggregateDelta, RoundOutcome]:
     """One round from the open question to the unmasked mean.
 
@@ -102,6 +109,8 @@ def hold_round(
         {name: unmask.frame() for name in quorum.signatures}, body_of(ReleasedShares.decode)
     )
     delta = terms.ring.dequantise(quorum.unmask(released))
+    if archive is not None:
+        archive.take(quorum, masked, released)
 
     cohort.exclude(quorum.judge(released))
     return delta, cohort.outcome(opening, tuple(total.survivors))
