@@ -135,6 +135,8 @@ def _frames(data: bytes, cipher: ChaCha20Poly1305) -> Iterator[Frame]:
     rest, place = memoryview(data), 0
     while rest:
         end = _LENGTH + int.from_bytes(rest[:_LENGTH], "big")
+        if end > len(rest):
+            raise ValueError("a bundle that is cut short")
         yield _frame(cipher.decrypt(_nonce(place), rest[_LENGTH:end], None))
         rest, place = rest[end:], place + 1
 
