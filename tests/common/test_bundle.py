@@ -1,5 +1,6 @@
 """The sealed file of a replay: it comes back whole, under its key, or not at all."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -94,11 +95,11 @@ def test_frames_cannot_be_left_out_moved_or_added(text: bytes) -> None:
         Bundle.opened(text, KEY)
 
 
-def resealed(*frames: Frame, tail: bytes = b"") -> bytes:
-    """What a coordinator that holds the key can write."""
+def resealed(*frames: Frame, change: Callable[[bytes], bytes] = bytes) -> bytes:
+    """What a coordinator that holds the key can write; ``change`` is done to each frame's bytes."""
     cipher, text = ChaCha20Poly1305(KEY), b""
     for place, frame in enumerate(frames):
-        part = cipher.encrypt(place.to_bytes(12, "big"), b"".join(encode(frame)) + tail, None)
+        part = cipher.encrypt(place.to_bytes(12, "big"), change(b"".join(encode(frame))), None)
         text += len(part).to_bytes(8, "big") + part
     return text
 
@@ -119,7 +120,10 @@ def test_a_lying_coordinator_gets_the_same_refusal() -> None:
         with pytest.raises(BundleUnreadable):
             Bundle.opened(resealed(*frames), KEY)
     with pytest.raises(BundleUnreadable):
-        Bundle.opened(resealed(record, *vectors, tail=b"x"), KEY)
+        Bundle.opened(resealed(record, *vectors, change=lambda text: text + b"x"), KEY)
+    for length in range(len(b"".join(encode(vectors[0])))):
+        with pytest.raises(BundleUnreadable):
+            Bundle.opened(resealed(record, *vectors, change=lambda text, cut=length: text[:cut]), KEY)
 
 
 def test_a_key_is_new_each_time() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from common.bundle import BundleUnreadable
 from common.charter import CharterInvalid
 from common.frame import Frame
 from common.secagg.errors import BadVector
@@ -110,6 +111,56 @@ def test_rounds_after_a_void_one_hold(fleet: Make, monkeypatch: pytest.MonkeyPat
     verdicts = [audit(made, number) for number in (1, 2, 3)]
     assert [verdict.moments_followed for verdict in verdicts] == [True] * 3
     assert [verdict.model_received for verdict in verdicts] == [True, True, False]
+
+
+@pytest.mark.parametrize(("lost", "moved"), [(0, 0), (1, 0), (1, 1), (3, 1), (2, 2), (0, 1), (1, 2)])
+def test_the_base_model_moves_by_one_float_for_each_lost_attempt_at_most(
+    fleet: Make, lost: int, moved: int
+) -> None:
+    made = fleet(replay_days=7, rounds=2)
+    with pytest.raises(KeyboardInterrupt):
+        conduct(made.tape(), made.run, _stop)
+    for _ in range(lost):
+        made.run.next_attempt()
+    for _ in range(moved):
+        made.next_model()
+    sail(made)
+    if moved <= lost:
+        assert audit(made, 1).model_received
+        assert audit(made, 2).moments_followed
+        return
+    with pytest.raises(WrongResult, match="another model in round 2"):
+        audit(made, 1)
+    with pytest.raises(WrongResult, match="not those after the round before"):
+        audit(made, 2)
+
+
+def test_rounds_that_were_held_again_hold_both_times(fleet: Make) -> None:
+    """The operator went back to an old checkpoint: each round follows the one that was held before it."""
+    made = fleet(replay_days=7, rounds=2)
+    begun = made.run.latest()
+    sail(made)
+    made.run.save(begun)
+    sail(made)
+    kept = sorted((made.run.path / "replays").iterdir())
+    assert [path.name for path in kept] == ["0001-0001", "0001-0004", "0002-0002", "0002-0005"]
+    verdicts = [verify_round(path, made.folders["salt"].path) for path in kept]
+    assert [verdict.moments_followed for verdict in verdicts] == [True] * 4
+    assert [verdict.model_received for verdict in verdicts] == [True, True, False, False]
+
+
+def test_a_site_that_missed_the_next_round_accuses_nobody(fleet: Make) -> None:
+    made = fleet(replay_days=7)
+    opened = {"rounds": 0}
+
+    def relay(address: int, frame: Frame, site: Handle) -> Frame | None:
+        opened["rounds"] += (address, frame.kind) == (0, "advertise")
+        return None if address == 1 and opened["rounds"] == 2 else site(frame)
+
+    sail(made, relay)
+    first, last = audit(made, 1, "herring"), audit(made, 3, "herring")
+    assert (first.moments_followed, first.model_received) == (True, False)
+    assert (last.moments_followed, last.model_received) == (False, False)
 
 
 Hold = Callable[..., Any]
@@ -235,6 +286,20 @@ def test_a_step_that_begins_elsewhere_is_found(fleet: Make, monkeypatch: pytest.
     )
     sail(made)
     with pytest.raises(WrongResult, match="did not begin at the model that this site received"):
+        audit(made, 1)
+
+
+@pytest.mark.parametrize("shape", [(23,), (25,), (1,)])
+def test_a_state_of_another_shape_is_none(
+    fleet: Make, monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...]
+) -> None:
+    made = fleet(replay_days=7, rounds=1)
+    handing(
+        monkeypatch,
+        lambda before, mean, after: (replace(before, first=np.zeros(shape, np.float32)), mean, after),
+    )
+    sail(made)
+    with pytest.raises(BundleUnreadable, match="no optimiser's state in the replay"):
         audit(made, 1)
 
 

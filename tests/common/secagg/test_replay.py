@@ -23,6 +23,7 @@ from common.secagg.errors import (
 )
 from common.secagg.messages import RECEIPT_BYTES, SEALED_BYTES
 from common.secagg.replay import Replay
+from common.secagg.seat import Seat, Secrets, signed_advert
 
 A, B, C, D, E, F = (f"port-{place:03}" for place in range(6))
 DROPPED = {"advertise": [F], "share": [], "mask": [E], "sign": [], "unmask": []}
@@ -219,6 +220,20 @@ def test_it_holds_under_the_auditors_own_charter_alone(
     terms, kept = finished
     with pytest.raises(BadAdvert, match="does not cover this round's charter"):
         kept.sum(replace(terms, **changes))
+
+
+def test_a_platform_outside_the_cohort_has_no_advert_in_it(convoy: Any) -> None:
+    """It stands on the roster, and its signature over the round is good: a colluder's would be."""
+    made = convoy(6, colluders=1)
+    spec = made.spec(cohort=tuple(made.names[:5]))
+    outcome = made.round(spec=spec)
+    vectors = {name: message for kind, name, message in made.log if kind == "vector"}
+    kept = Replay.of(outcome.quorum, vectors, outcome.released)
+    seat = Seat(F, made.keys[F], made.terms, spec, spec.digest(made.terms))
+    advert = signed_advert(seat, Secrets.fresh(), Witness(1, bytes(32)))
+    assert np.array_equal(kept.sum(made.terms), outcome.lanes)
+    with pytest.raises(UnknownPlatform, match="advertise: port-005"):
+        replace(kept, adverts=(*kept.adverts, advert)).sum(made.terms)
 
 
 def test_a_survivor_less_is_another_set_than_was_signed(convoy: Any) -> None:
