@@ -35,6 +35,11 @@ class Ticket(BaseModel):
     key: Annotated[Hash, Field(repr=False)]
     until: int
 
+    @property
+    def place(self) -> tuple[int, int]:
+        """Round and attempt."""
+        return (self.round, self.attempt)
+
 
 @dataclass(frozen=True, slots=True)
 class Tickets:
@@ -62,12 +67,12 @@ class Tickets:
                 path.unlink(missing_ok=True)
 
     def all(self) -> tuple[Ticket, ...]:
-        """Every ticket, in the order of the attempts.
+        """Every ticket, in the order in which the site answered: its memory lets no round come after a later one.
 
         Raises:
             TicketUnreadable: naming the file.
         """
-        return tuple(sorted(map(_read, self.path.glob("*.json")), key=lambda ticket: ticket.attempt))
+        return tuple(sorted(map(_read, self.path.glob("*.json")), key=lambda ticket: ticket.place))
 
 
 def _read(path: Path) -> Ticket:

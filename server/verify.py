@@ -109,7 +109,7 @@ def _find(site: Path, data: bytes, where: str) -> tuple[Path, Sequence[Ticket], 
 def _recomputed(charter: Charter, ticket: Ticket, bundle: Bundle) -> AggregateDelta:
     """The mean of the survivors' signed vectors, once it is the one the coordinator says."""
     replay, terms = bundle.replay, charter.terms()
-    if (replay.spec.round, replay.spec.attempt) != (ticket.round, ticket.attempt):
+    if (replay.spec.round, replay.spec.attempt) != ticket.place:
         raise WrongRound(f"a replay of round {replay.spec.round}", where=_place(ticket))
     delta = terms.ring.dequantise(replay.sum(terms))
     if replay.h2(terms).hex() != ticket.h2 or replay.survivors != ticket.survivors:
@@ -139,7 +139,7 @@ def _moments_follow(
         if digest_of(*arrays(before)) != digest_of(*arrays(fresh)):
             raise _wrong(ticket, "the optimiser's moments are not those of a first round")
         return True
-    earlier = [seen for seen in tickets if seen.round == ticket.round - 1 and seen.attempt < ticket.attempt]
+    earlier = [seen for seen in tickets if seen.round == ticket.round - 1]
     last = _bundle_of(earlier[-1], siblings) if earlier else None
     if last is None:
         return False
@@ -160,7 +160,7 @@ def _bundle_of(ticket: Ticket, siblings: Path) -> Bundle | None:
 
 def _model_received(after: OptimizerState, ticket: Ticket, tickets: Sequence[Ticket]) -> bool:
     """Whether the site is known to have received this model next."""
-    later = [seen for seen in tickets if seen.attempt > ticket.attempt]
+    later = [seen for seen in tickets if seen.place > ticket.place]
     if not later or later[0].round != ticket.round + 1:
         return False
     tried = _neighbours(after.parameters, later[0].attempt - ticket.attempt - 1, np.inf)

@@ -20,12 +20,12 @@ def ticket(number: int = 1, attempt: int = 1, until: int = 100) -> Ticket:
     )
 
 
-def test_tickets_come_back_in_the_order_of_attempts(tmp_path: Path) -> None:
+def test_tickets_come_back_in_the_order_of_the_rounds(tmp_path: Path) -> None:
     tickets = Tickets(tmp_path / "tickets")
     assert tickets.all() == ()
-    for number, attempt in ((2, 10), (1, 9), (3, 11)):
+    for number, attempt in ((2, 1), (1, 9), (1, 10), (3, 11)):
         tickets.keep(ticket(number, attempt))
-    assert tickets.all() == (ticket(1, 9), ticket(2, 10), ticket(3, 11))
+    assert tickets.all() == (ticket(1, 9), ticket(1, 10), ticket(2, 1), ticket(3, 11))
 
 
 def test_nobody_else_reads_them(tmp_path: Path) -> None:

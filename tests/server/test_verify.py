@@ -135,18 +135,34 @@ def test_the_base_model_moves_by_one_float_for_each_lost_attempt_at_most(
         audit(made, 2)
 
 
-def test_rounds_that_were_held_again_hold_both_times(fleet: Make) -> None:
-    """The operator went back to an old checkpoint: each round follows the one that was held before it."""
+def test_a_round_that_was_held_again_holds_both_times(fleet: Make) -> None:
+    """The operator went back to an old checkpoint after round 1; round 2 follows the second one."""
     made = fleet(replay_days=7, rounds=2)
     begun = made.run.latest()
-    sail(made)
+    with pytest.raises(KeyboardInterrupt):
+        conduct(made.tape(), made.run, _stop)
     made.run.save(begun)
     sail(made)
     kept = sorted((made.run.path / "replays").iterdir())
-    assert [path.name for path in kept] == ["0001-0001", "0001-0004", "0002-0002", "0002-0005"]
+    assert [path.name for path in kept] == ["0001-0001", "0001-0003", "0002-0004"]
     verdicts = [verify_round(path, made.folders["salt"].path) for path in kept]
-    assert [verdict.moments_followed for verdict in verdicts] == [True] * 4
-    assert [verdict.model_received for verdict in verdicts] == [True, True, False, False]
+    assert [verdict.moments_followed for verdict in verdicts] == [True] * 3
+    assert [verdict.model_received for verdict in verdicts] == [False, True, False]
+
+
+def test_attempts_that_run_backwards_hide_nothing(fleet: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sites order their tickets by round, whatever number a coordinator gives an attempt."""
+    made = fleet(replay_days=7, rounds=2)
+    numbers = iter([9, 3])
+    monkeypatch.setattr(RunFolder, "next_attempt", lambda folder: next(numbers))
+    with pytest.raises(KeyboardInterrupt):
+        conduct(made.tape(), made.run, _stop)
+    made.next_model()
+    sail(made)
+    with pytest.raises(WrongResult, match="another model in round 2"):
+        audit(made, 1)
+    with pytest.raises(WrongResult, match="not those after the round before"):
+        audit(made, 2)
 
 
 def test_a_site_that_missed_the_next_round_accuses_nobody(fleet: Make) -> None:
