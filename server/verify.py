@@ -133,21 +133,22 @@ def _before(charter: Charter, ticket: Ticket, bundle: Bundle) -> OptimizerState:
 def _moments_follow(
     before: OptimizerState, ticket: Ticket, tickets: Sequence[Ticket], siblings: Path
 ) -> bool:
-    """Whether the state before is known to be the one after the round before."""
+    """Whether the state before is known to be the one after the round before, or the first."""
+    _, *moments = arrays(before)
     if ticket.round == 1:
-        fresh = optimizer.start(before.parameters)
-        if digest_of(*arrays(before)) != digest_of(*arrays(fresh)):
-            raise _wrong(ticket, "the optimiser's moments are not those of a first round")
-        return True
+        for parameters in _neighbours(before.parameters, ticket.attempt - 1, -np.inf):
+            _, *fresh = arrays(optimizer.start(parameters))
+            if digest_of(*moments) == digest_of(*fresh):
+                return True
+        raise _wrong(ticket, "the optimiser's moments are not those of a first round")
     earlier = [seen for seen in tickets if seen.round == ticket.round - 1]
     last = _bundle_of(earlier[-1], siblings) if earlier else None
     if last is None:
         return False
-    _, *moments = arrays(before)
-    tried = _neighbours(before.parameters, ticket.attempt - earlier[-1].attempt - 1, -np.inf)
-    if not any(digest_of(parameters, *moments) == last.after for parameters in tried):
-        raise _wrong(ticket, "the optimiser's moments are not those after the round before")
-    return True
+    for parameters in _neighbours(before.parameters, ticket.attempt - earlier[-1].attempt - 1, -np.inf):
+        if digest_of(parameters, *moments) == last.after:
+            return True
+    raise _wrong(ticket, "the optimiser's moments are not those after the round before")
 
 
 def _bundle_of(ticket: Ticket, siblings: Path) -> Bundle | None:
