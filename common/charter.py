@@ -21,6 +21,7 @@ from common.secagg.ring import Ring
 from common.secagg.terms import Terms
 
 _SIGNED = b"hanse/charter/1"
+_LATER = ("replay_days",)
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
@@ -128,7 +129,10 @@ class Charter(_Frozen):
 
     def digest(self) -> bytes:
         """SHA-256 of the canonical JSON: what is signed and pinned."""
-        document = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        # Terms that came later and say nothing leave the bytes as they were, so older signatures still hold.
+        silent = {name for name in _LATER if not getattr(self, name)}
+        said = self.model_dump(mode="json", exclude=silent)
+        document = json.dumps(said, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(_SIGNED + document.encode()).digest()
 
     def member(self, platform: str) -> Member:
