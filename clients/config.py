@@ -15,6 +15,7 @@ from common.config import load_toml
 from common.errors import ConfigError, EnvironmentProblem, PrivacyRefused, Problem
 from common.files import locked, write_atomically
 from common.privacy.ledger import Ceiling, Ledger
+from common.ticket import Tickets
 
 
 class CeilingConfig(BaseModel):
@@ -163,6 +164,11 @@ class SiteFolder:
         """Whether anything was ever planned here."""
         return self._ledger.exists()
 
+    def prune_tickets(self, now: float) -> None:
+        """Delete, under every charter, the tickets of replays whose time is over."""
+        for path in self.path.glob("charters/*/tickets"):
+            Tickets(path).prune(now)
+
     @property
     def witnesses_path(self) -> Path:
         """What this site has seen of its peers' ledgers."""
@@ -204,6 +210,11 @@ class Engagement:
     def memory_path(self) -> Path:
         """What the protocol must never forget."""
         return self.path / "memory.json"
+
+    @property
+    def tickets(self) -> Tickets:
+        """What opens the replays of the rounds this site finished."""
+        return Tickets(self.path / "tickets")
 
     @property
     def basis_path(self) -> Path:

@@ -1,4 +1,4 @@
-"""A round as a platform lives it: five questions, each checked before anything leaves the site.
+"""A round as a platform lives it: five questions, each checked before anything leaves the site, and one notice.
 
 What must never happen twice is written to disk before the answer that makes it irrevocable.
 """
@@ -6,7 +6,7 @@ What must never happen twice is written to disk before the answer that makes it 
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -18,7 +18,14 @@ from common.deltas import AdapterDelta, ClippedDelta, Floats, QuantizedDelta
 from common.errors import AggregationAborted, HanseError
 from common.privacy.ledger import Charge, Ledger
 from common.randomness import KeyedRandomness, OsRandomness
-from common.requests import AdvertiseRequest, ShareRequest, SignRequest, UnmaskRequest, UploadRequest
+from common.requests import (
+    AdvertiseRequest,
+    ReplayRequest,
+    ShareRequest,
+    SignRequest,
+    UnmaskRequest,
+    UploadRequest,
+)
 from common.secagg.client import Advertised, Masked, Shared, Signed, advertise
 from common.secagg.errors import LedgerRollback
 from common.secagg.messages import (
@@ -30,6 +37,9 @@ from common.secagg.messages import (
     Witness,
 )
 from common.secagg.terms import RoundSpec
+from common.ticket import Ticket
+
+DAY: Final = 24 * 3600
 
 Train = Callable[[Floats, int], AdapterDelta]
 State = TypeVar("State", Advertised, Shared, Masked, Signed)
@@ -70,6 +80,7 @@ class Round:
         self._member, self._request, self._model = member, request, _checked(model, member.charter)
         self._spec: RoundSpec = request.spec(hashlib.sha256(model.tobytes()).digest())
         self._state: Advertised | Shared | Masked | Signed | None = None
+        self._finished: Signed | None = None
 
     def advertise(self) -> Advert:
         """Phase 1: admit the plan, remember the attempt, publish fresh keys."""
@@ -108,7 +119,26 @@ class Round:
         """Phase 5: with a quorum on that list, release one kind of share for each platform, once."""
         state = self._take(Signed)
         self._member.memory.update(lambda memory: memory.released(self._spec))
-        return state.release(request.signatures)
+        released = state.release(request.signatures)
+        self._finished = state
+        return released
+
+    def ticket(self, request: ReplayRequest, now: int) -> Ticket:
+        """After phase 5, once: what opens the round's replay, beside what this site saw of the round itself."""
+        finished, self._finished = self._finished, None
+        days = self._member.charter.replay_days
+        if finished is None or not days:
+            raise OutOfTurn("this round has no replay to wait for")
+        return Ticket(
+            round=self._spec.round,
+            attempt=self._spec.attempt,
+            model=self._spec.model.hex(),
+            h2=finished.h2.hex(),
+            survivors=tuple(sorted(finished.survivors)),
+            bundle=request.bundle.hex(),
+            key=request.key.hex(),
+            until=now + days * DAY,
+        )
 
     def _witness(self, adverts: list[Advert]) -> None:
         """Peers are known by their keys: a ledger spans charters, and so does what others saw of it."""

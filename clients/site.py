@@ -7,6 +7,7 @@ that returns data, an unmasked update or a key.
 import hashlib
 import logging
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from functools import cached_property
@@ -29,11 +30,12 @@ from common.model.layout import ParamLayout
 from common.model.sequence import build_model
 from common.model.statistics import Basis
 from common.randomness import KeyedRandomness, OsRandomness
-from common.replies import answer, refuse
+from common.replies import ANSWER, answer, refuse
 from common.requests import (
     KINDS,
     AdvertiseRequest,
     MalformedRequest,
+    ReplayRequest,
     ShareRequest,
     SignRequest,
     UnmaskRequest,
@@ -52,6 +54,7 @@ class Site:
 
     def __init__(self, folder: SiteFolder, engagement: Engagement) -> None:
         self._folder, self._engagement = folder, engagement
+        folder.prune_tickets(time.time())
         self._member = _member(folder, engagement, self._train)
         self._round: Round | None = None
         self._answers: dict[bytes, Frame] = {}
@@ -88,6 +91,8 @@ class Site:
                 return answer(self._round.sign(SignRequest.parse(request)))
             case UnmaskRequest.kind:
                 return answer(self._round.unmask(UnmaskRequest.parse(request)))
+            case ReplayRequest.kind:
+                return self._keep(self._round, ReplayRequest.parse(request))
         raise MalformedRequest("an unknown kind of request", hint="run one version of Hanse at both ends")
 
     def _open(self, request: Frame) -> Frame:
@@ -99,6 +104,13 @@ class Site:
                 self._round, self._answers = opened, {}
                 return advert
         raise MalformedRequest("an opening without exactly one float32 model")
+
+    def _keep(self, finished: Round, request: ReplayRequest) -> Frame:
+        """The answer is empty: the site has nothing to say about a replay before it has checked it."""
+        now = int(time.time())
+        self._folder.prune_tickets(now)
+        self._engagement.tickets.keep(finished.ticket(request, now))
+        return Frame(ANSWER)
 
     def _train(self, model: Floats, number: int) -> AdapterDelta:
         charter, platform = self._member.charter, self._member.platform

@@ -22,7 +22,8 @@ from common.secagg.ring import Ring, Tensor
 from common.secagg.terms import Terms
 
 _SIGNED = b"hanse/charter/1"
-_LATER = ("ring_width", "ring_tensors")  # not in the signed bytes where they say what was so before them
+# Not in the signed bytes where they say what was so before them, so that older signatures still hold.
+_LATER = ("ring_width", "ring_tensors", "replay_days")
 _SUM_OF_SHARES = 1e-9  # ten tenths need not sum to exactly 1
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -81,7 +82,8 @@ class Charter(_Frozen):
     """The whole agreement.
 
     With ``privacy="local"`` every platform's own noise makes all it emits (ε, δ)-DP and ``seed`` is absent;
-    with ``privacy="off"`` there is no privacy plan, and a seed makes the run repeatable.
+    with ``privacy="off"`` there is no privacy plan, and a seed makes the run repeatable. ``replay_days``: how long
+    the roster can recompute a round's sum; 0 keeps nothing.
 
     Raises:
         pydantic.ValidationError: on duplicate members, fewer than max(3, colluders + 2) of them, a plan
@@ -99,6 +101,7 @@ class Charter(_Frozen):
     ring_width: Literal[16, 32] = 32
     ring_tensors: tuple[TensorClip, ...] = ()
     rounds: PositiveInt
+    replay_days: Annotated[int, Field(ge=0, le=3650)] = 0
     model: ModelTerms
     server: ServerTraining
     privacy: Literal["local", "off"]

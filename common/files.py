@@ -3,12 +3,12 @@
 import fcntl
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 
-def write_atomically(path: Path, content: bytes, *, mode: int = 0o600) -> None:
+def write_atomically(path: Path, content: bytes | Iterable[bytes], *, mode: int = 0o600) -> None:
     """Replace ``path`` with ``content``, on disk before this returns; a crash leaves the old file or the new
     one.
 
@@ -18,7 +18,7 @@ def write_atomically(path: Path, content: bytes, *, mode: int = 0o600) -> None:
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
+            file.writelines([content] if isinstance(content, bytes) else content)
             file.flush()
             os.fsync(file.fileno())
         Path(name).chmod(mode)

@@ -1,4 +1,4 @@
-"""What the coordinator asks of a site: five requests, each a strict JSON body beside its arrays."""
+"""What the coordinator asks of a site: six requests, each a strict JSON body beside its arrays."""
 
 from typing import Annotated, ClassVar, Final, Self
 
@@ -13,7 +13,7 @@ Count = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class MalformedRequest(AggregationAborted):
-    """A request that is not one of the five, or whose body is not of its form."""
+    """A request that is not one of the six, or whose body is not of its form."""
 
 
 class _Request(BaseModel):
@@ -84,7 +84,16 @@ class UnmaskRequest(_Request):
     signatures: dict[Name, bytes]
 
 
+class ReplayRequest(_Request):
+    """Tells, after the sum, the SHA-256 of the sealed bundle to replay the round from, and the bundle's key."""
+
+    kind = "replay"
+    bundle: Annotated[bytes, Field(min_length=32, max_length=32)]
+    key: Annotated[bytes, Field(min_length=32, max_length=32, repr=False)]
+
+
 KINDS: Final = frozenset(
-    request.kind for request in (AdvertiseRequest, ShareRequest, UploadRequest, SignRequest, UnmaskRequest)
+    request.kind
+    for request in (AdvertiseRequest, ShareRequest, UploadRequest, SignRequest, UnmaskRequest, ReplayRequest)
 )
 """What may be asked at all."""

@@ -1,4 +1,4 @@
-"""The whole run as the coordinator sees it: five questions a round, one masked sum, one optimiser step."""
+"""The whole run as the coordinator sees it: five questions a round, one masked sum, one step, one notice."""
 
 import hashlib
 import logging
@@ -16,6 +16,7 @@ from common.secagg.messages import ReleasedShares, SealedShares, SurvivorSignatu
 from common.secagg.rules import advert_fault
 from common.secagg.server import collect_adverts
 from server import optimizer
+from server.archive import Archive
 from server.channel import Channel, Meter
 from server.checkpoint import Checkpoint, RunFolder
 from server.cohort import Cohort
@@ -44,10 +45,11 @@ def conduct(channel: Channel, folder: RunFolder, watch: Watch, service: Service 
     """
     charter, checkpoint = folder.charter(), folder.latest()
     patience, retired, roster = (service or Service()).timeout, False, roster_of(charter)
+    archive = Archive.of(folder.path, charter)
     while checkpoint.round < charter.rounds:
         cohort = Cohort(Meter(channel, patience))
         try:
-            delta, outcome = hold_round(cohort, charter, checkpoint, folder, roster)
+            delta, outcome = hold_round(cohort, charter, checkpoint, folder, roster, archive)
         except AggregationAborted as reason:
             _refuse_with(cohort, charter, reason)
             cohort.accusations.learn(reason)
@@ -61,9 +63,10 @@ def conduct(channel: Channel, folder: RunFolder, watch: Watch, service: Service 
             folder.save(checkpoint)
             continue
         state = optimizer.apply(charter.server, checkpoint.state, delta.mean, outcome.number)
-        checkpoint, retired = checkpoint.advanced(state, outcome), False
+        before, checkpoint, retired = checkpoint.state, checkpoint.advanced(state, outcome), False
         roster = _without_culprits(roster, cohort, charter)
         folder.save(checkpoint)
+        archive.hand_over(cohort, before, delta.mean, state)
         watch(outcome)
     return checkpoint
 
@@ -79,6 +82,7 @@ def hold_round(
     checkpoint: Checkpoint,
     folder: RunFolder,
     roster: tuple[str, ...] | None = None,
+    archive: Archive | None = None,
 ) -> tuple[AggregateDelta, RoundOutcome]:
     """One round from the open question to the unmasked mean; asks ``roster``, or everyone.
 
@@ -118,6 +122,8 @@ def hold_round(
         {name: unmask.frame() for name in quorum.signatures}, body_of(ReleasedShares.decode)
     )
     delta = terms.ring.dequantise(quorum.unmask(released), reuse=True)
+    if archive is not None:
+        archive.take(quorum, masked, released)
 
     cohort.exclude(quorum.judge(released))
     return delta, cohort.outcome(opening, tuple(total.survivors))

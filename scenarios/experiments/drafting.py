@@ -54,6 +54,7 @@ def draft(
         colluders=spec.colluders,
         ring_clip=RING_CLIP,
         rounds=spec.rounds,
+        replay_days=spec.replay_days,
         model=model,
         server=spec.server,
         privacy="local" if private else "off",

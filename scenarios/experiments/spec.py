@@ -58,7 +58,8 @@ class ExperimentSpec(_Table):
 
     ``platforms``: names of built-in scenarios or paths of scenario files. ``seeds``: one run for each of the
     systems without differential privacy. ``sites``: a folder of named sites, whose ledgers go on from run to
-    run; without it every cell is a what-if with sites and ledgers of its own.
+    run; without it every cell is a what-if with sites and ledgers of its own. ``replay_days``: how long each
+    round of a federation can be audited; 0 keeps nothing for it.
     """
 
     title: str
@@ -68,6 +69,7 @@ class ExperimentSpec(_Table):
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (1,)
     colluders: Annotated[int, Field(ge=0)] = 1
     sites: str | None = None
+    replay_days: Annotated[int, Field(ge=0, le=3650)] = 0
     trackers: tuple[Tracker, ...] = ("tensorboard",)
     model: Model = Model()
     privacy: Privacy = Privacy()

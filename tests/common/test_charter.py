@@ -72,6 +72,7 @@ EDITS: dict[str, Callable[[Charter], dict[str, object]]] = {
     "ring_width": lambda charter: narrow(charter, 0.5),
     "ring_tensors": lambda charter: narrow(charter, 0.25),
     "rounds": lambda charter: {"rounds": 4},
+    "replay_days": lambda charter: {"replay_days": 7},
     "model": lambda charter: {"model": charter.model.model_copy(update={"basis": "00" * 32})},
     "server": lambda charter: {"server": ServerTraining(learning_rate=0.02)},
     "seed": lambda charter: {"seed": 8},

@@ -14,19 +14,21 @@ from common.frame import Frame
 from common.requests import (
     AdvertiseRequest,
     MalformedRequest,
+    ReplayRequest,
     ShareRequest,
     SignRequest,
     UnmaskRequest,
     UploadRequest,
 )
 
-KINDS = (AdvertiseRequest, ShareRequest, UploadRequest, SignRequest, UnmaskRequest)
+KINDS = (AdvertiseRequest, ShareRequest, UploadRequest, SignRequest, UnmaskRequest, ReplayRequest)
 REQUESTS = (
     AdvertiseRequest(run="r", round=1, attempt=2, nonce=b"n" * 16, cohort=("amber", "salt", "timber")),
     ShareRequest(adverts=(b"\x00\xff", b"")),
     UploadRequest(sealed={"amber": b"\xfe" * 3}),
     SignRequest(survivors=("amber", "salt")),
     UnmaskRequest(signatures={"amber": b"s" * 64}),
+    ReplayRequest(bundle=b"b" * 32, key=b"k" * 32),
 )
 
 FIELDS = sorted({name for kind in KINDS for name in kind.model_fields})
@@ -96,6 +98,11 @@ def test_a_field_too_few_or_too_many(request_: Any) -> None:
         kind.parse(Frame(kind.kind, json.dumps({**content, "loss": 0.3}).encode()))
 
 
+def valid_replay(**changes: bytes) -> bytes:
+    fields = {"bundle": b"b" * 32, "key": b"k" * 32, **changes}
+    return json.dumps({name: base64.b64encode(value).decode() for name, value in fields.items()}).encode()
+
+
 @pytest.mark.parametrize(
     ("kind", "body"),
     [
@@ -106,6 +113,10 @@ def test_a_field_too_few_or_too_many(request_: Any) -> None:
         (UploadRequest, b'{"sealed": ["amber"]}'),
         (SignRequest, b'{"survivors": {"amber": 1}}'),
         (UnmaskRequest, b'{"signatures": {"amber": "====="}}'),
+        (ReplayRequest, valid_replay(bundle=b"b" * 31)),
+        (ReplayRequest, valid_replay(bundle=b"b" * 33)),
+        (ReplayRequest, valid_replay(key=b"")),
+        (ReplayRequest, valid_replay(key=b"k" * 33)),
         (UnmaskRequest, b"[" * 100_000),
         (UnmaskRequest, b'{"signatures": {"\xff": ""}}'),
         (UnmaskRequest, b'{"signatures": {"\\ud800": ""}}'),
@@ -129,7 +140,7 @@ def test_the_refusal_tells_nothing_of_the_body() -> None:
 
 
 def parse_or_refuse(body: bytes) -> None:
-    """One of the five, or MalformedRequest; anything else fails the test that calls it."""
+    """One of the six, or MalformedRequest; anything else fails the test that calls it."""
     for kind in KINDS:
         try:
             parsed = kind.parse(Frame(kind.kind, body))

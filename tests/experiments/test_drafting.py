@@ -18,7 +18,7 @@ MODEL = ModelTerms(size="tiny", features=16, parameters=24, encoder="0" * 64, ba
 
 @pytest.fixture
 def spec(shops: Callable[..., ExperimentSpec], tmp_path: Path) -> ExperimentSpec:
-    made = shops(tmp_path, rounds=4, privacy={"epsilons": (2.0,), "spare": 1, "clip": 0.5})
+    made = shops(tmp_path, rounds=4, replay_days=7, privacy={"epsilons": (2.0,), "spare": 1, "clip": 0.5})
     for path in tmp_path.glob("*.csv"):
         path.unlink()
     return made
@@ -35,7 +35,7 @@ def test_a_private_cell_has_a_plan_for_everyone_and_no_seed(
     drafted: Callable[[Cell], Charter], spec: ExperimentSpec
 ) -> None:
     charter = drafted(Cell("federated", 1, 2.0))
-    assert (charter.privacy, charter.seed, charter.rounds) == ("local", None, 4)
+    assert (charter.privacy, charter.seed, charter.rounds, charter.replay_days) == ("local", None, 4, 7)
     assert charter.model == MODEL
     for member, (name, scenario) in zip(charter.members, declared(spec).items(), strict=True):
         assert member.platform == name

@@ -17,7 +17,7 @@ def federation(
 ) -> Callable[..., Federation]:
     """Makes a federation of the shops in a folder of the given name; two with one seed are alike."""
     monkeypatch.setenv("HANSE_CACHE", str(tmp_path / "cache"))
-    spec = shops(tmp_path, rounds=3, privacy={"ceiling": 0.5, "spare": 3})
+    spec = shops(tmp_path, rounds=3, replay_days=7, privacy={"ceiling": 0.5, "spare": 3})
     ground = stand(spec, survey(spec))
 
     def make(name: str, epsilon: float | None = None) -> Federation:

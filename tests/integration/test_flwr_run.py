@@ -10,6 +10,7 @@ from common.errors import EnvironmentProblem, PrivacyRefused
 from scenarios.experiments.federation import Federation
 from scenarios.experiments.processes import marked
 from server.outcome import RoundOutcome
+from server.verify import verify_round
 
 pytest.importorskip("ray", reason="Flower's engine is the extra 'ray'")
 
@@ -24,7 +25,9 @@ def nothing_left(tmp_path: Path) -> Iterator[None]:
 
 
 @pytest.mark.slow
-def test_flower_gives_the_same_vector_bit_for_bit(federation: Make) -> None:
+def test_flower_gives_the_same_vector_bit_for_bit_and_its_rounds_hold(
+    federation: Make, tmp_path: Path
+) -> None:
     watched: list[RoundOutcome] = []
     alone = federation("alone").conduct(lambda outcome: None)
     flower = federation("flower").conduct_under_flower(watched.append)
@@ -33,6 +36,9 @@ def test_flower_gives_the_same_vector_bit_for_bit(federation: Make) -> None:
     assert np.abs(flower.state.parameters).max() > 0
     assert flower.state.parameters.tobytes() == alone.state.parameters.tobytes()
     assert flower.state.average.tobytes() == alone.state.average.tobytes()
+    replays = sorted((tmp_path / "flower" / "server" / "replays").iterdir())
+    site = tmp_path / "flower" / "sites" / "salt"
+    assert [verify_round(replay, site).moments_followed for replay in replays] == [True] * 3
 
 
 @pytest.mark.slow
