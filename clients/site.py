@@ -15,6 +15,7 @@ import numpy as np
 
 from clients import policy
 from clients.config import Engagement, SiteFolder
+from clients.draw import Drawing, require_group
 from clients.memory import MemoryFile
 from clients.platform_data import read_platform
 from clients.round import Member, OutOfTurn, Round
@@ -31,7 +32,9 @@ from common.randomness import KeyedRandomness, OsRandomness
 from common.replies import answer, refuse
 from common.requests import (
     AdvertiseRequest,
+    CommitRequest,
     MalformedRequest,
+    RevealRequest,
     ShareRequest,
     SignRequest,
     UnmaskRequest,
@@ -51,6 +54,7 @@ class Site:
     def __init__(self, folder: SiteFolder, engagement: Engagement) -> None:
         self._folder, self._engagement = folder, engagement
         self._member = _member(folder, engagement, self._train)
+        self._drawing: Drawing | None = None
         self._round: Round | None = None
         self._answers: dict[bytes, Frame] = {}
         self._lock = threading.Lock()
@@ -75,6 +79,8 @@ class Site:
     def _answer(self, request: Frame) -> Frame:
         if request.kind == AdvertiseRequest.kind:
             return self._open(request)
+        if request.kind in (CommitRequest.kind, RevealRequest.kind):
+            return self._draw(request)
         if self._round is None:
             raise OutOfTurn("no round is open", hint="a site that restarted joins at the next round")
         match request.kind:
@@ -88,10 +94,22 @@ class Site:
                 return answer(self._round.unmask(UnmaskRequest.parse(request)))
         raise MalformedRequest("an unknown kind of request")
 
+    def _draw(self, request: Frame) -> Frame:
+        if request.kind == CommitRequest.kind:
+            drawing = Drawing(self._member, CommitRequest.parse(request))
+            commitment = answer(drawing.commit())
+            self._drawing = drawing  # a round that is under way goes on
+            return commitment
+        if self._drawing is None:
+            raise OutOfTurn("no draw has begun", hint="a site that restarted joins at the next draw")
+        return answer(self._drawing.reveal(RevealRequest.parse(request)))
+
     def _open(self, request: Frame) -> Frame:
         match request.arrays:
             case (np.ndarray(dtype=np.float32) as model,):
-                opened = Round(self._member, AdvertiseRequest.parse(request), cast(Floats, model))
+                asked = AdvertiseRequest.parse(request)
+                require_group(self._member.charter, self._drawing, asked)
+                opened = Round(self._member, asked, cast(Floats, model))
                 advert = answer(opened.advertise())
                 # Only now: a late copy of an old opening must not end the round that is under way.
                 self._round, self._answers = opened, {}

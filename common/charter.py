@@ -16,6 +16,7 @@ from common.errors import HanseError
 from common.files import write_atomically
 from common.model.training import LocalTraining, Size
 from common.privacy.plan import PrivacyPlan
+from common.robust import RobustTerms
 from common.secagg.errors import BadTerms
 from common.secagg.ring import Ring
 from common.secagg.terms import Terms
@@ -76,7 +77,7 @@ class Charter(_Frozen):
     Raises:
         pydantic.ValidationError: on duplicate members, fewer than max(3, colluders + 2) of them, a plan
         without
-            privacy, privacy without a plan, or a seed with privacy on.
+            privacy, privacy without a plan, a seed with privacy on, or groups that the roster is too small for.
     """
 
     version: Literal[1] = 1
@@ -91,6 +92,7 @@ class Charter(_Frozen):
     server: ServerTraining
     privacy: Literal["local", "off"]
     seed: int | None = None
+    robust: RobustTerms | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -112,9 +114,12 @@ class Charter(_Frozen):
     @model_validator(mode="after")
     def _aggregable(self) -> Self:
         try:
-            ring = self.terms().ring
+            terms = self.terms()
         except BadTerms as error:
             raise ValueError(error.why) from None
+        ring = terms.ring
+        if self.robust and (fault := self.robust.fault(len(self.members), self.colluders, terms.n_min)):
+            raise ValueError(fault)
         heaviest = max(member.weight for member in self.members)
         if heaviest * len(self.members) > ring.most_weight:
             raise ValueError(f"a weight of {heaviest:g} leaves {self.ring_bits} bits no headroom for the sum")
@@ -126,7 +131,9 @@ class Charter(_Frozen):
 
     def digest(self) -> bytes:
         """SHA-256 of the canonical JSON: what is signed and pinned."""
-        document = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        # Terms that came later and say nothing leave the bytes as they were, so older signatures still hold.
+        said = self.model_dump(mode="json", exclude=None if self.robust else {"robust"})
+        document = json.dumps(said, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(_SIGNED + document.encode()).digest()
 
     def member(self, platform: str) -> Member:
