@@ -53,7 +53,7 @@ def settle(
     state = optimizer.apply(charter.server, checkpoint.state, mean, step)
     if charter.robust is None or charter.robust.rollback is None or score is None:
         return checkpoint.advanced(state, outcome)
-    value, best = score(state.parameters), _best(checkpoint, score)
+    best, value = _best(checkpoint, score), score(state.parameters)
     outcome = outcome.model_copy(update={"score": Score(value=value, best=max(value, best))})
     if value >= best - charter.robust.rollback:  # false for NaN
         return checkpoint.advanced(state, outcome)
