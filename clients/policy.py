@@ -3,7 +3,8 @@
 from common.charter import Charter, CharterInvalid
 from common.errors import PrivacyRefused
 from common.privacy.ledger import Ledger
-from common.requests import AdvertiseRequest
+from common.requests import AdvertiseRequest, CommitRequest
+from common.robust import RobustTerms
 from scenarios.platforms.spec import ScenarioSpec
 
 
@@ -75,11 +76,30 @@ def admit(charter: Charter, platform: str, ledger: Ledger | None, request: Adver
         ledger.admit([plan.per_round] * (charter.rounds - request.round + 1))
 
 
+def admit_draw(charter: Charter, request: CommitRequest) -> RobustTerms:
+    """Let a draw of groups begin, under the terms returned.
+
+    Guarantee: the draw is one of those the charter allows for one of its rounds. It needs no ledger: who is in
+    which group says nothing about anyone's data.
+    Refuses: a charter without groups, a round beyond its last or of another run (OutsideCharter); a draw beyond
+    the round's last (DrawsUsedUp).
+    """
+    if charter.robust is None or charter.robust.statistic is None:
+        raise OutsideCharter("a draw of groups, and the charter has none")
+    _this_round(charter, request)
+    request.place().check(charter.robust.draws)
+    return charter.robust
+
+
 def _inside(charter: Charter, request: AdvertiseRequest) -> None:
-    if request.run != charter.digest().hex() or not 1 <= request.round <= charter.rounds:
-        raise OutsideCharter(f"round {request.round} is not one of the charter's {charter.rounds}")
+    _this_round(charter, request)
     try:
         for platform in request.cohort:
             charter.member(platform)
     except CharterInvalid as stranger:
         raise OutsideCharter("a cohort with a platform that is not on the roster") from stranger
+
+
+def _this_round(charter: Charter, request: AdvertiseRequest | CommitRequest) -> None:
+    if request.run != charter.digest().hex() or not 1 <= request.round <= charter.rounds:
+        raise OutsideCharter(f"round {request.round} is not one of the charter's {charter.rounds}")

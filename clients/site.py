@@ -17,6 +17,7 @@ import numpy as np
 
 from clients import policy
 from clients.config import Engagement, SiteFolder
+from clients.draw import Drawing, require_group
 from clients.memory import MemoryFile
 from clients.platform_data import read_platform
 from clients.round import Member, OutOfTurn, Round
@@ -30,12 +31,14 @@ from common.model.layout import ParamLayout
 from common.model.sequence import build_model
 from common.model.statistics import Basis
 from common.randomness import KeyedRandomness, OsRandomness
-from common.replies import ANSWER, answer, refuse
+from common.replies import ANSWER, Message, answer, refuse
 from common.requests import (
     KINDS,
     AdvertiseRequest,
+    CommitRequest,
     MalformedRequest,
     ReplayRequest,
+    RevealRequest,
     ShareRequest,
     SignRequest,
     UnmaskRequest,
@@ -56,6 +59,7 @@ class Site:
         self._folder, self._engagement = folder, engagement
         folder.prune_tickets(time.time())
         self._member = _member(folder, engagement, self._train)
+        self._drawing: Drawing | None = None
         self._round: Round | None = None
         self._answers: dict[bytes, Frame] = {}
         self._lock = threading.Lock()
@@ -80,25 +84,30 @@ class Site:
     def _answer(self, request: Frame) -> Frame:
         if request.kind == AdvertiseRequest.kind:
             return self._open(request)
+        if request.kind in (CommitRequest.kind, RevealRequest.kind):
+            return self._draw(request)
         if self._round is None:
             raise OutOfTurn("no round is open", hint="a site that restarted joins at the next round")
-        match request.kind:
-            case ShareRequest.kind:
-                return answer(self._round.share(ShareRequest.parse(request)))
-            case UploadRequest.kind:
-                return answer(self._round.upload(UploadRequest.parse(request)))
-            case SignRequest.kind:
-                return answer(self._round.sign(SignRequest.parse(request)))
-            case UnmaskRequest.kind:
-                return answer(self._round.unmask(UnmaskRequest.parse(request)))
-            case ReplayRequest.kind:
-                return self._keep(self._round, ReplayRequest.parse(request))
-        raise MalformedRequest("an unknown kind of request", hint="run one version of Hanse at both ends")
+        if request.kind == ReplayRequest.kind:
+            return self._keep(self._round, ReplayRequest.parse(request))
+        return answer(_next(self._round, request))
+
+    def _draw(self, request: Frame) -> Frame:
+        if request.kind == CommitRequest.kind:
+            drawing = Drawing(self._member, CommitRequest.parse(request))
+            commitment = answer(drawing.commit())
+            self._drawing = drawing  # a round that is under way goes on
+            return commitment
+        if self._drawing is None:
+            raise OutOfTurn("no draw has begun", hint="a site that restarted joins at the next draw")
+        return answer(self._drawing.reveal(RevealRequest.parse(request)))
 
     def _open(self, request: Frame) -> Frame:
         match request.arrays:
             case (np.ndarray(dtype=np.float32) as model,):
-                opened = Round(self._member, AdvertiseRequest.parse(request), cast(Floats, model))
+                asked = AdvertiseRequest.parse(request)
+                require_group(self._member.charter, self._drawing, asked)
+                opened = Round(self._member, asked, cast(Floats, model))
                 advert = answer(opened.advertise())
                 # Only now: a late copy of an old opening must not end the round that is under way.
                 self._round, self._answers = opened, {}
@@ -143,6 +152,20 @@ class Site:
         else:
             told = "".join(traceback.format_exception(error))
             log.error("%s could not %s: %s", self._member.platform, asked, told)
+
+
+def _next(round_: Round, request: Frame) -> Message:
+    """What the open round says to the next of its questions."""
+    match request.kind:
+        case ShareRequest.kind:
+            return round_.share(ShareRequest.parse(request))
+        case UploadRequest.kind:
+            return round_.upload(UploadRequest.parse(request))
+        case SignRequest.kind:
+            return round_.sign(SignRequest.parse(request))
+        case UnmaskRequest.kind:
+            return round_.unmask(UnmaskRequest.parse(request))
+    raise MalformedRequest("an unknown kind of request", hint="run one version of Hanse at both ends")
 
 
 def _member(

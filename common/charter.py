@@ -17,13 +17,14 @@ from common.errors import HanseError
 from common.files import write_atomically
 from common.model.training import LocalTraining, Size
 from common.privacy.plan import PrivacyPlan
+from common.robust import RobustTerms
 from common.secagg.errors import BadTerms
 from common.secagg.ring import Ring, Tensor
 from common.secagg.terms import Terms
 
 _SIGNED = b"hanse/charter/1"
 # Not in the signed bytes where they say what was so before them, so that older signatures still hold.
-_LATER = ("ring_width", "ring_tensors", "replay_days")
+_LATER = ("ring_width", "ring_tensors", "replay_days", "robust")
 _SUM_OF_SHARES = 1e-9  # ten tenths need not sum to exactly 1
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -88,7 +89,7 @@ class Charter(_Frozen):
     Raises:
         pydantic.ValidationError: on duplicate members, fewer than max(3, colluders + 2) of them, a plan
         without
-            privacy, privacy without a plan, or a seed with privacy on.
+            privacy, privacy without a plan, a seed with privacy on, or groups that the roster is too small for.
     """
 
     version: Literal[1] = 1
@@ -106,6 +107,7 @@ class Charter(_Frozen):
     server: ServerTraining
     privacy: Literal["local", "off"]
     seed: int | None = None
+    robust: RobustTerms | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -127,9 +129,16 @@ class Charter(_Frozen):
     @model_validator(mode="after")
     def _aggregable(self) -> Self:
         try:
-            ring = self.terms().ring
+            terms = self.terms()
         except BadTerms as error:
             raise ValueError(error.why) from None
+        ring = terms.ring
+        if self.robust and (fault := self.robust.fault(len(self.members), self.colluders, terms.n_min)):
+            raise ValueError(fault)
+        if self.robust and self.replay_days:
+            raise ValueError(
+                "a replay shows one sum and the step from it: robust terms leave neither as it was"
+            )
         weights = [member.weight for member in self.members]
         heaviest, total = max(weights), math.fsum(weights)
         if heaviest > ring.most_share(len(weights)):

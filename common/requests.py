@@ -1,4 +1,7 @@
-"""What the coordinator asks of a site: six requests, each a strict JSON body beside its arrays."""
+"""What the coordinator asks of a site: five requests for a round, one after it, two for a draw of groups.
+
+Each is a strict JSON body beside its arrays.
+"""
 
 from typing import Annotated, ClassVar, Final, Self
 
@@ -7,13 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from common.charter import Name
 from common.errors import AggregationAborted
 from common.frame import Frame, Vector
+from common.secagg.draw import Draw
 from common.secagg.terms import RoundSpec
 
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class MalformedRequest(AggregationAborted):
-    """A request that is not one of the six, or whose body is not of its form."""
+    """A request that is none of these, or whose body is not of its form."""
 
 
 class _Request(BaseModel):
@@ -41,8 +45,32 @@ class _Request(BaseModel):
             raise MalformedRequest(f"a malformed {cls.kind} request", hint=hint) from None
 
 
+class CommitRequest(_Request):
+    """Begins a draw of groups, the ``draw``-th for this round."""
+
+    kind = "commit"
+    run: Annotated[str, Field(max_length=128)]
+    round: Count
+    attempt: Count
+    draw: Count
+
+    def place(self) -> Draw:
+        """What every platform's commitment is bound to."""
+        return Draw(self.run, self.round, self.attempt, self.draw)
+
+
+class RevealRequest(_Request):
+    """Hands over everyone's signed commitments to the draw."""
+
+    kind = "reveal"
+    commitments: tuple[bytes, ...]
+
+
 class AdvertiseRequest(_Request):
-    """Opens a round; its frame carries the model, float32, shape (d,)."""
+    """Opens a round; its frame carries the model, float32, shape (d,).
+
+    ``reveals``: where the charter has groups, everyone's revealed value; ``cohort`` is then the group.
+    """
 
     kind = "advertise"
     run: Annotated[str, Field(max_length=128)]
@@ -50,6 +78,7 @@ class AdvertiseRequest(_Request):
     attempt: Count
     nonce: Annotated[bytes, Field(min_length=16, max_length=16)]
     cohort: tuple[Name, ...]
+    reveals: tuple[bytes, ...] = ()
 
     def spec(self, model: bytes) -> RoundSpec:
         """What every platform signs; ``model`` is the SHA-256 of the vector as it was received."""
@@ -94,6 +123,15 @@ class ReplayRequest(_Request):
 
 KINDS: Final = frozenset(
     request.kind
-    for request in (AdvertiseRequest, ShareRequest, UploadRequest, SignRequest, UnmaskRequest, ReplayRequest)
+    for request in (
+        CommitRequest,
+        RevealRequest,
+        AdvertiseRequest,
+        ShareRequest,
+        UploadRequest,
+        SignRequest,
+        UnmaskRequest,
+        ReplayRequest,
+    )
 )
 """What may be asked at all."""

@@ -40,3 +40,11 @@ class Meter:
         for address, frame in answers.items():
             self.up[address] = self.up.get(address, 0) + frame.size
         return answers
+
+    def absorb(self, other: "Meter") -> None:
+        """Count what passed through a meter that ran at the same time."""
+        for phase, seconds in other.seconds.items():
+            self.seconds[phase] = max(seconds, self.seconds.get(phase, 0.0))
+        for mine, others in ((self.up, other.up), (self.down, other.down)):
+            for address, octets in others.items():
+                mine[address] = mine.get(address, 0) + octets

@@ -3,11 +3,11 @@
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from common.errors import AggregationAborted
 from common.frame import Frame
-from common.replies import REFUSED, Refusal, refusal
+from common.replies import REFUSED, Refusal, body_of, refusal
 from common.requests import AdvertiseRequest
 from common.secagg.errors import ProtocolAborted
 from common.secagg.messages import Advert
@@ -17,7 +17,16 @@ from server.outcome import RoundOutcome
 
 log = logging.getLogger(__name__)
 
+
+class _Named(Protocol):
+    """A message that says whose it is."""
+
+    @property
+    def platform(self) -> str: ...
+
+
 Answer = TypeVar("Answer")
+Signed = TypeVar("Signed", bound=_Named)
 Reader = Callable[[Frame], Answer]
 
 
@@ -25,7 +34,8 @@ Reader = Callable[[Frame], Answer]
 class Cohort:
     """Asks the platforms of one round, and keeps account of those that no longer answer.
 
-    Which platform is at which address is learned from the signed adverts of this round and from nothing else.
+    Which platform is at which address is learned from the signed adverts of this round (or from the signed
+    commitments to its draw of groups) and from nothing else.
     ``refusals`` to open the round are kept by address, since nobody has signed them.
     """
 
@@ -37,26 +47,30 @@ class Cohort:
 
     def open(self, frame: Frame, fault: Callable[[Advert], str]) -> list[Advert]:
         """Ask everyone within reach; the first advert without a ``fault`` gives its platform's address."""
-        requests = dict.fromkeys(self.meter.channel.addresses(), frame)
-        adverts = []
-        for address, answer in self.meter.ask(frame.kind, requests).items():
-            advert = self._advert(address, answer)
-            if advert is None or advert.platform in self.address:
-                continue
-            if why := fault(advert):
-                log.warning("address %d does not speak for %s: %s", address, advert.platform, why)
-                continue
-            self.address[advert.platform] = address
-            adverts.append(advert)
-        return adverts
+        return self.meet(frame, body_of(Advert.decode), fault)
 
-    def _advert(self, address: int, frame: Frame) -> Advert | None:
+    def meet(self, frame: Frame, read: Reader[Signed], fault: Callable[[Signed], str]) -> list[Signed]:
+        """Ask everyone within reach for something signed, which tells who is where."""
+        requests = dict.fromkeys(self.meter.channel.addresses(), frame)
+        met = []
+        for address, answer in self.meter.ask(frame.kind, requests).items():
+            signed = self._signed(address, answer, frame.kind, read)
+            if signed is None or signed.platform in self.address:
+                continue
+            if why := fault(signed):
+                log.warning("address %d does not speak for %s: %s", address, signed.platform, why)
+                continue
+            self.address[signed.platform] = address
+            met.append(signed)
+        return met
+
+    def _signed(self, address: int, frame: Frame, phase: str, read: Reader[Signed]) -> Signed | None:
         if frame.kind == REFUSED:
             self.refusals[address] = refusal(frame)
-            log.warning("address %d refuses to advertise: %s", address, refusal(frame))
+            log.warning("address %d refuses to %s: %s", address, phase, refusal(frame))
             return None
         try:
-            return Advert.decode(frame.body)
+            return read(frame)
         except AggregationAborted as error:
             log.warning("address %d answers with something else: %s", address, error)
             return None
@@ -81,6 +95,12 @@ class Cohort:
         for name, why in faults.items():
             self.dropped.setdefault(name, f"{why.phase}: {type(why).__name__}")
             log.warning("%s is excluded: %s", name, why)
+
+    def absorb(self, group: "Cohort") -> None:
+        """Add the account of a group that ran beside others: bytes add up, the slowest group's seconds count."""
+        self.dropped.update(group.dropped)
+        self.refusals.update(group.refusals)
+        self.meter.absorb(group.meter)
 
     def outcome(self, opening: AdvertiseRequest, survivors: tuple[str, ...]) -> RoundOutcome:
         """The account of a finished round."""

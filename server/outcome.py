@@ -5,13 +5,36 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 
-class RoundOutcome(BaseModel):
-    """One round; ``number`` counts from 1. Bytes are payload by platform, seconds are wall time by phase.
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
-    ``dropped`` gives, by platform, the phase it missed and the reason where one is known.
+
+class GroupOutcome(_Frozen):
+    """One group's sum, or the whole round's where there are no groups.
+
+    ``norm``: L2 norm of its mean update, absent where there is no sum. ``excluded``: why it is not in the update;
+    empty if it is.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    platforms: tuple[str, ...]
+    norm: float | None
+    excluded: str = ""
+
+
+class Score(_Frozen):
+    """The public score of the parameters a round led to, and the best up to then."""
+
+    value: float
+    best: float
+
+
+class RoundOutcome(_Frozen):
+    """One round; ``number`` counts from 1. Bytes are payload by platform, seconds are wall time by phase.
+
+    ``dropped`` gives, by platform, the phase it missed and the reason where one is known. ``groups`` and ``score``
+    are there where the charter has robust terms. ``refused``: why the model was left as it was; empty if it was
+    not.
+    """
 
     number: Annotated[int, Field(ge=1)]
     attempt: int
@@ -21,6 +44,9 @@ class RoundOutcome(BaseModel):
     seconds_by_phase: dict[str, float]
     bytes_up: dict[str, int]
     bytes_down: dict[str, int]
+    groups: tuple[GroupOutcome, ...] = ()
+    score: Score | None = None
+    refused: str = ""
 
     def scalars(self) -> dict[str, float]:
         """What a tracker may draw: platforms, seconds and bytes of the whole round."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from common.charter import Charter
-from common.deltas import AggregateDelta
+from common.deltas import AggregateDelta, Floats
 from common.errors import AggregationAborted, PrivacyRefused
 from common.replies import body_of, masked_vector
 from common.requests import AdvertiseRequest, ShareRequest, SignRequest, UnmaskRequest, UploadRequest
@@ -15,12 +15,14 @@ from common.secagg.errors import BaseModelReleased
 from common.secagg.messages import ReleasedShares, SealedShares, SurvivorSignature
 from common.secagg.rules import advert_fault
 from common.secagg.server import collect_adverts
-from server import optimizer
 from server.archive import Archive
 from server.channel import Channel, Meter
 from server.checkpoint import Checkpoint, RunFolder
 from server.cohort import Cohort
+from server.gates import PublicScore, require_score, settle
+from server.grouped import hold_in_groups
 from server.outcome import RoundOutcome
+from server.robust import judge
 
 log = logging.getLogger(__name__)
 
@@ -29,9 +31,14 @@ Watch = Callable[[RoundOutcome], None]
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """How long the coordinator waits for the slowest answer of a phase, in seconds."""
+    """What the coordinator brings along.
+
+    ``timeout``: how long it waits for the slowest answer of a phase, in seconds. ``score``: over public data; a
+    charter with a rollback needs one.
+    """
 
     timeout: float = 600.0
+    score: PublicScore | None = None
 
 
 def conduct(channel: Channel, folder: RunFolder, watch: Watch, service: Service | None = None) -> Checkpoint:
@@ -42,14 +49,16 @@ def conduct(channel: Channel, folder: RunFolder, watch: Watch, service: Service 
     Raises:
         AggregationAborted: when too few platforms are left for a sum; finished rounds stay.
         PrivacyRefused: when sites refuse because their ceilings would be passed.
+        EnvironmentProblem: without the public score that the charter's rollback needs.
     """
     charter, checkpoint = folder.charter(), folder.latest()
-    patience, retired, roster = (service or Service()).timeout, False, roster_of(charter)
+    service, retired, roster = service or Service(), False, roster_of(charter)
+    require_score(charter, service.score)
     archive = Archive.of(folder.path, charter)
     while checkpoint.round < charter.rounds:
-        cohort = Cohort(Meter(channel, patience))
+        cohort = Cohort(Meter(channel, service.timeout))
         try:
-            delta, outcome = hold_round(cohort, charter, checkpoint, folder, roster, archive)
+            mean, outcome = _hold(cohort, charter, checkpoint, folder, roster, archive)
         except AggregationAborted as reason:
             _refuse_with(cohort, charter, reason)
             cohort.accusations.learn(reason)
@@ -62,18 +71,39 @@ def conduct(channel: Channel, folder: RunFolder, watch: Watch, service: Service 
             checkpoint, retired = checkpoint.retired(), True
             folder.save(checkpoint)
             continue
-        state = optimizer.apply(charter.server, checkpoint.state, delta.mean, outcome.number)
-        before, checkpoint, retired = checkpoint.state, checkpoint.advanced(state, outcome), False
-        roster = _without_culprits(roster, cohort, charter)
+        before, checkpoint = checkpoint.state, settle(charter, checkpoint, mean, outcome, service.score)
+        retired, roster = False, _without_culprits(roster, cohort, charter)
         folder.save(checkpoint)
-        archive.hand_over(cohort, before, delta.mean, state)
-        watch(outcome)
+        if mean is not None:
+            archive.hand_over(cohort, before, mean, checkpoint.state)
+        watch(checkpoint.outcomes[-1])
     return checkpoint
 
 
 def roster_of(charter: Charter) -> tuple[str, ...]:
     """Everyone whom the charter lets take part."""
     return tuple(member.platform for member in charter.members)
+
+
+def _hold(
+    cohort: Cohort,
+    charter: Charter,
+    checkpoint: Checkpoint,
+    folder: RunFolder,
+    roster: tuple[str, ...],
+    archive: Archive,
+) -> tuple[Floats | None, RoundOutcome]:
+    """One round's update as the charter's robust terms leave it: None where no sum is within the norm bound."""
+    robust = charter.robust
+    if robust and robust.statistic:
+        sums, outcome = hold_in_groups(cohort, charter, robust, checkpoint, folder, hold_opened)
+    else:
+        delta, outcome = hold_round(cohort, charter, checkpoint, folder, roster, archive)
+        if robust is None:
+            return delta.mean, outcome
+        sums = {outcome.cohort: delta}
+    mean, groups = judge(sums, robust)
+    return mean, outcome.model_copy(update={"groups": groups})
 
 
 def hold_round(
@@ -89,7 +119,6 @@ def hold_round(
     Raises:
         AggregationAborted: with the reason, when a phase ends with fewer than max(threshold, n_min) platforms.
     """
-    terms, model = charter.terms(), checkpoint.state.parameters
     opening = AdvertiseRequest(
         run=charter.digest().hex(),
         round=checkpoint.round + 1,
@@ -97,6 +126,18 @@ def hold_round(
         nonce=os.urandom(16),
         cohort=roster or roster_of(charter),
     )
+    return hold_opened(cohort, charter, opening, checkpoint.state.parameters, archive)
+
+
+def hold_opened(
+    cohort: Cohort,
+    charter: Charter,
+    opening: AdvertiseRequest,
+    model: Floats,
+    archive: Archive | None = None,
+) -> tuple[AggregateDelta, RoundOutcome]:
+    """The five phases of ``opening`` over ``model``, float32 (d,); raises as :func:`hold_round`."""
+    terms = charter.terms()
     spec = opening.spec(hashlib.sha256(model.tobytes()).digest())
 
     digest = spec.digest(terms)

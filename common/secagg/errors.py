@@ -15,6 +15,7 @@ AggregationAborted
     ├── WrongRelease        a released share that names its holder as the cheat
     ├── BadDealer           valid shares that name their dealer as the cheat
     ├── WrongSum            the unmasked vector cannot be a sum of the survivors
+    ├── BadDraw, WithheldReveal, DrawsUsedUp, WrongGroup      the joint draw of groups
     ├── StateUsed           a protocol state asked twice
     ├── NotFinite, OutOfBound, NoHeadroom, WrongShape         a vector that must not be masked
     └── RoundReplayed, NonceReplayed, BaseModelReleased, LedgerRollback, MemoryCorrupt    monotone state
@@ -25,7 +26,9 @@ from typing import Literal
 
 from common.errors import AggregationAborted
 
-Phase = Literal["terms", "quantise", "advertise", "share", "mask", "sign", "unmask", "memory"]
+Phase = Literal[
+    "terms", "quantise", "commit", "reveal", "advertise", "share", "mask", "sign", "unmask", "memory"
+]
 
 
 class ProtocolAborted(AggregationAborted):
@@ -147,6 +150,22 @@ class WrongSum(ProtocolAborted):
 
     Void the round; a platform lied about its weight or count, and leaving each out in turn finds it.
     """
+
+
+class BadDraw(ProtocolAborted):
+    """A commitment or a revealed value is not one that its platform signed for this draw."""
+
+
+class WithheldReveal(ProtocolAborted):
+    """A platform committed to the draw of groups and did not reveal its value."""
+
+
+class DrawsUsedUp(ProtocolAborted):
+    """The charter allows no further draw of groups for this round."""
+
+
+class WrongGroup(ProtocolAborted):
+    """The cohort of this opening is not the group that the draw gives this platform."""
 
 
 class StateUsed(ProtocolAborted):

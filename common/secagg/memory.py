@@ -3,7 +3,9 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
+from common.secagg.draw import Draw
 from common.secagg.errors import (
     BaseModelReleased,
     LedgerRollback,
@@ -15,14 +17,16 @@ from common.secagg.errors import (
 from common.secagg.messages import Advert, Witness
 from common.secagg.terms import RoundSpec
 
+_DRAWS: Final = "draws/"  # a run's name is the charter's hash, in which there is no slash
+
 
 @dataclass(frozen=True, slots=True)
 class Memory:
     """Monotone state of one site under one charter; every change is a new value.
 
-    ``last``: run → last (round, attempt) answered. ``nonces``: every nonce answered. ``models``: (purpose,
-    model hash) of every sum this site helped to unmask. ``witnesses``: platform → highest ledger counter
-    seen, and its head.
+    ``last``: run → last (round, attempt) answered, and for its draws of groups last (round, number). ``nonces``:
+    every nonce answered. ``models``: (purpose, model hash) of every sum this site helped to unmask.
+    ``witnesses``: platform → highest ledger counter seen, and its head.
     """
 
     last: Mapping[str, tuple[int, int]]
@@ -47,16 +51,30 @@ class Memory:
         Refuses: a round or attempt not after the last (RoundReplayed), a known nonce (NonceReplayed), a model
             already released (BaseModelReleased).
         """
-        place, last = (spec.round, spec.attempt), self.last.get(spec.run)
+        later = self._advanced(spec.run, spec.round, spec.attempt)
+        if spec.nonce in self.nonces:
+            raise NonceReplayed("memory")
+        if (spec.purpose, spec.model) in self.models:
+            raise BaseModelReleased("memory", why=f"{spec.purpose} over model {spec.model.hex()[:12]}")
+        return replace(later, nonces=self.nonces | {spec.nonce})
+
+    def admit_draw(self, draw: Draw) -> "Memory":
+        """The memory after committing to ``draw``; persist it before the commitment leaves.
+
+        Guarantee: within a run (round, number of the draw) only grows, so a site takes part in no more draws
+            for a round than the charter allows it.
+        Refuses: a draw that is not after the last (RoundReplayed).
+        """
+        return self._advanced(f"{_DRAWS}{draw.run}", draw.round, draw.number)
+
+    def _advanced(self, run: str, round_: int, attempt: int) -> "Memory":
+        place, last = (round_, attempt), self.last.get(run)
         if last is not None and place <= last:
             why = (
                 f"asked for round {place[0]}, attempt {place[1]}; last was round {last[0]}, attempt {last[1]}"
             )
             raise RoundReplayed("memory", why=why)
-        if spec.nonce in self.nonces:
-            raise NonceReplayed("memory")
-        self._fresh(spec)
-        return replace(self, last={**self.last, spec.run: place}, nonces=self.nonces | {spec.nonce})
+        return replace(self, last={**self.last, run: place})
 
     def released(self, spec: RoundSpec) -> "Memory":
         """The memory after releasing shares for ``spec``; persist it before the shares leave.

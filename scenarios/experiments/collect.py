@@ -18,6 +18,7 @@ from scenarios.experiments.report import (
     Cell,
     Charges,
     ExperimentRecord,
+    GroupSum,
     PlatformFacts,
     PrivacyEntry,
     RoundEntry,
@@ -171,6 +172,8 @@ def _rounds(folder: ExperimentFolder, cell: Cell) -> Iterator[RoundEntry]:
             traffic=_traffic(outcome),
             cohort=outcome.cohort,
             dropped=tuple(sorted(set(outcome.cohort) - set(outcome.survivors))),
+            void=outcome.refused,
+            groups=tuple(GroupSum(one.platforms, one.norm, one.excluded) for one in outcome.groups),
         )
 
 

@@ -59,6 +59,7 @@ def draft(
         server=spec.server,
         privacy="local" if private else "off",
         seed=None if private else cell.seed,
+        robust=spec.robust,
     )
 
 

@@ -10,24 +10,30 @@ from scenarios.experiments.channel import InProcessChannel
 from scenarios.experiments.drafting import draft, sign
 from scenarios.experiments.flower import conduct_under_flower
 from scenarios.experiments.ground import Ground, site_config
+from scenarios.experiments.public import public_score
 from scenarios.experiments.report.record import Cell
 from scenarios.experiments.spec import ExperimentSpec
 from server.checkpoint import Checkpoint, RunFolder
-from server.rounds import Watch, conduct
+from server.gates import PublicScore
+from server.rounds import Service, Watch, conduct
 
 
 @dataclass(frozen=True, slots=True)
 class Federation:
-    """One cell's sites and its run folder, ready to sail or to go on after a crash."""
+    """One cell's sites and its run folder, ready to sail or to go on after a crash.
+
+    ``score`` is the coordinator's, where the charter has a rollback.
+    """
 
     run: RunFolder
     sites: Mapping[str, SiteFolder]
+    score: PublicScore | None = None
 
     def conduct(self, watch: Watch) -> Checkpoint:
         """Every round that is left, all sites in this process."""
         charter = self.run.charter()
         sites = [Site(site, site.engagement(charter)).handle for site in self.sites.values()]
-        return conduct(InProcessChannel(sites), self.run, watch)
+        return conduct(InProcessChannel(sites), self.run, watch, Service(score=self.score))
 
     def conduct_under_flower(self, watch: Watch) -> Checkpoint:
         """The same under ``flwr run``, each site a process of its own."""
@@ -47,7 +53,7 @@ def found(ground: Ground, cell: Cell, folder: Path) -> Federation:
         RunFolder.create(run.path, signed, ground.initial)
     for site in sites.values():
         ground.basis.save(site.pin(run.signed()).basis_path)
-    return Federation(run, sites)
+    return Federation(run, sites, public_score(ground, spec.public) if spec.public else None)
 
 
 def _site_config(spec: ExperimentSpec, cell: Cell, platform: str) -> SiteConfig:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from clients.evaluation import most_users
 from clients.slices import possible_users
+from common.secagg.groups import most_groups
 from scenarios.experiments.ground import Ground
 from scenarios.experiments.relations import sharing
 from scenarios.experiments.report.wording import counted, listed
@@ -19,6 +20,7 @@ def limits(ground: Ground) -> tuple[str, ...]:
         *_kept(ground.spec),
         *_asked(ground),
         *_repeated(ground.spec),
+        *_grouped(ground.spec),
         *declared_relations(ground.scenarios),
     )
 
@@ -50,6 +52,15 @@ def _repeated(spec: ExperimentSpec) -> Iterator[str]:
         yield (
             f"Systems without differential privacy ran with {counted(seeds, 'seed')}, those with it in "
             f"{counted(repeats, 'repeat')}, where {_ENOUGH} or more would show how much the noise itself varies."
+        )
+
+
+def _grouped(spec: ExperimentSpec) -> Iterator[str]:
+    if spec.robust and spec.robust.statistic:
+        groups = most_groups(len(spec.platforms), max(3, spec.colluders + 2))
+        yield (
+            f"The coordinator saw a sum for each of {groups} random groups in a round, "
+            "not one sum of all platforms."
         )
 
 

@@ -18,11 +18,17 @@ def load_experiment(name_or_file: str | Path) -> ExperimentSpec:
     """
     path = _path(name_or_file)
     spec = load_toml(path, ExperimentSpec)
-    platforms = tuple(
-        str((path.parent / name).resolve()) if name.endswith(".toml") else name for name in spec.platforms
-    )
-    sites = str((path.parent / spec.sites).resolve()) if spec.sites else None
-    return spec.model_copy(update={"platforms": platforms, "sites": sites})
+    home = path.parent
+    paths = {
+        "platforms": tuple(_scenario(home, name) for name in spec.platforms),
+        "sites": str((home / spec.sites).resolve()) if spec.sites else None,
+        "public": _scenario(home, spec.public) if spec.public else None,
+    }
+    return spec.model_copy(update=paths)
+
+
+def _scenario(home: Path, name: str) -> str:
+    return str((home / name).resolve()) if name.endswith(".toml") else name
 
 
 def _path(name_or_file: str | Path) -> Path:

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, m
 
 from common.charter import ServerTraining
 from common.model.training import Size
+from common.robust import RobustTerms
 
 System = Literal["local-only", "federated", "pooled", "pooled-clipped"]
 Tracker = Literal["tensorboard", "mlflow", "wandb"]
@@ -59,7 +60,8 @@ class ExperimentSpec(_Table):
     ``platforms``: names of built-in scenarios or paths of scenario files. ``seeds``: one run for each of the
     systems without differential privacy. ``sites``: a folder of named sites, whose ledgers go on from run to
     run; without it every cell is a what-if with sites and ledgers of its own. ``replay_days``: how long each
-    round of a federation can be audited; 0 keeps nothing for it.
+    round of a federation can be audited; 0 keeps nothing for it. ``public``: a scenario whose rows everyone
+    may see; it takes no part, and each round's model is scored on it where ``robust`` has a rollback.
     """
 
     title: str
@@ -70,11 +72,13 @@ class ExperimentSpec(_Table):
     colluders: Annotated[int, Field(ge=0)] = 1
     sites: str | None = None
     replay_days: Annotated[int, Field(ge=0, le=3650)] = 0
+    public: str | None = None
     trackers: tuple[Tracker, ...] = ("tensorboard",)
     model: Model = Model()
     privacy: Privacy = Privacy()
     server: ServerTraining = ServerTraining()
     limits: Limits = Limits()
+    robust: RobustTerms | None = None
 
     @model_validator(mode="after")
     def _enough_platforms(self) -> Self:
@@ -88,6 +92,17 @@ class ExperimentSpec(_Table):
             raise ValueError("named sites take part in private runs alone: set privacy.unprotected = false")
         if self.sites is not None and self.privacy.ceiling is None:
             raise ValueError("named sites keep one ledger for all runs: set privacy.ceiling")
+        return self
+
+    @model_validator(mode="after")
+    def _robust(self) -> Self:
+        least = max(3, self.colluders + 2)
+        if self.robust and (fault := self.robust.fault(len(self.platforms), self.colluders, least)):
+            raise ValueError(fault)
+        if (self.robust is not None and self.robust.rollback is not None) != (self.public is not None):
+            raise ValueError("robust.rollback needs the scenario of a public data set, and public a rollback")
+        if self.public in self.platforms:
+            raise ValueError("the public scenario takes part itself: its platform would judge its own rounds")
         return self
 
     @model_validator(mode="after")

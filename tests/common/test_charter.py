@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from common.charter import Charter, CharterInvalid, ServerTraining, SignedCharter, TensorClip
 from common.privacy.plan import PrivacyPlan
+from common.robust import RobustTerms
 
 Draft = Callable[..., Charter]
 Identity = Callable[[str], Ed25519PrivateKey]
@@ -76,6 +77,7 @@ EDITS: dict[str, Callable[[Charter], dict[str, object]]] = {
     "model": lambda charter: {"model": charter.model.model_copy(update={"basis": "00" * 32})},
     "server": lambda charter: {"server": ServerTraining(learning_rate=0.02)},
     "seed": lambda charter: {"seed": 8},
+    "robust": lambda charter: {"robust": RobustTerms(norm_bound=1.0)},
 }
 
 

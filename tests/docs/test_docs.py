@@ -16,16 +16,18 @@ from clients.config import CeilingConfig, SiteConfig
 from common.charter import CharterInvalid, ServerTraining
 from common.cli import INTERRUPTED, Misuse, build
 from common.errors import HanseError
+from common.robust import RobustTerms
 from scenarios.experiments.spec import ExperimentSpec, Limits, Model, Privacy
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("**/*.md")])
 TABLES: list[tuple[str, str, type[BaseModel], set[str]]] = [
-    ("experiment.md", "Top level", ExperimentSpec, {"model", "privacy", "server", "limits"}),
+    ("experiment.md", "Top level", ExperimentSpec, {"model", "privacy", "server", "limits", "robust"}),
     ("experiment.md", "[model]", Model, set()),
     ("experiment.md", "[privacy]", Privacy, set()),
     ("experiment.md", "[server]", ServerTraining, set()),
+    ("experiment.md", "[robust]", RobustTerms, set()),
     ("experiment.md", "[limits]", Limits, set()),
     ("site-folder.md", "site.toml", SiteConfig, set()),
     ("site-folder.md", "[ceiling]", CeilingConfig, set()),

@@ -6,7 +6,13 @@ from typing import Any, Final
 
 from scenarios.experiments.report.build import Report
 from scenarios.experiments.report.names import ALONE
-from scenarios.experiments.report.record import ExperimentRecord, GateDecision, PrivacyEntry, RoundEntry
+from scenarios.experiments.report.record import (
+    ExperimentRecord,
+    GateDecision,
+    GroupSum,
+    PrivacyEntry,
+    RoundEntry,
+)
 from scenarios.experiments.report.rows import Row
 from scenarios.experiments.report.verdict import Finding
 from scenarios.experiments.report.wording import coarse
@@ -98,4 +104,9 @@ def _round(entry: RoundEntry) -> dict[str, Any]:
             for name, traffic in entry.traffic.items()
         },
         "void": entry.void,
+        **({"groups": [_group(group) for group in entry.groups]} if entry.groups else {}),
     }
+
+
+def _group(group: GroupSum) -> dict[str, Any]:
+    return {name: _rounded(value) for name, value in asdict(group).items()}

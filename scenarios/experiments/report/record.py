@@ -111,11 +111,21 @@ class Traffic:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupSum:
+    """One sum of a round under robust terms: whose, the L2 norm of its mean update, and why it was left out."""
+
+    platforms: tuple[str, ...]
+    norm: float | None
+    excluded: str
+
+
+@dataclass(frozen=True, slots=True)
 class RoundEntry:
     """One federated round of one cell.
 
     ``seconds_by_phase`` keeps the order of the phases. ``dropped``: those of ``cohort`` not in the sum.
-    ``void``: the reason where the round gave no sum, else empty.
+    ``void``: the reason where the round changed nothing, else empty. ``groups``: where the charter has robust
+    terms.
     """
 
     cell: Cell
@@ -125,6 +135,7 @@ class RoundEntry:
     cohort: tuple[str, ...]
     dropped: tuple[str, ...] = ()
     void: str = ""
+    groups: tuple[GroupSum, ...] = ()
 
     @property
     def bytes_up(self) -> int:
