@@ -101,7 +101,7 @@ class Reveal(_Signed):
         return cls(*_decoded(Reader(data, "reveal")))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Ballot:
     """Everyone's commitments to one draw, checked; made alike by the coordinator and by each site."""
 
@@ -175,7 +175,7 @@ class Ballot:
         return partition(self.platforms, self.count, digest("groups", *pairs))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Committed:
     """A platform that has committed, and waits for the others' commitments."""
 

@@ -153,19 +153,31 @@ class WrongSum(ProtocolAborted):
 
 
 class BadDraw(ProtocolAborted):
-    """A commitment or a revealed value is not one that its platform signed for this draw."""
+    """A commitment or a revealed value is not one that its platform signed for this draw.
+
+    Draw again; if the same platform is named twice, compare its key with the charter's.
+    """
 
 
 class WithheldReveal(ProtocolAborted):
-    """A platform committed to the draw of groups and did not reveal its value."""
+    """A platform committed to the draw of groups and did not reveal its value.
+
+    The next draw goes on without it; ask its operator whether the site stopped.
+    """
 
 
 class DrawsUsedUp(ProtocolAborted):
-    """The charter allows no further draw of groups for this round."""
+    """The charter allows no further draw of groups for this round.
+
+    Sign another charter, without whoever kept withholding a value, or with more draws.
+    """
 
 
 class WrongGroup(ProtocolAborted):
-    """The cohort of this opening is not the group that the draw gives this platform."""
+    """The cohort of this opening is not the group that the draw gives this platform.
+
+    Compare the coordinator's account of the draw with the site's; one of them was told something else.
+    """
 
 
 class StateUsed(ProtocolAborted):

@@ -118,8 +118,9 @@ class Replay:
         for advert in self.adverts:
             if fault := advert_fault(advert, terms, digest):
                 raise BadAdvert("advertise", advert.platform, why=fault)
-        if len({advert.platform for advert in self.adverts}) < len(self.adverts):
-            raise BadAdvert("advertise", why="two adverts of one platform")
+        names = [advert.platform for advert in self.adverts]
+        if twice := sorted(name for name in set(names) if names.count(name) > 1):
+            raise BadAdvert("advertise", twice[0], why="two adverts of one platform")
         return collect_adverts(terms, self.spec, self.adverts)
 
     def _mail(self, book: AdvertBook) -> Mailboxes:

@@ -235,14 +235,16 @@ def test_a_model_that_is_sent_in_place_of_the_step_is_found(
     fleet: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Bundles without a fault; what the platforms receive next is something else."""
-    made = fleet(replay_days=7, rounds=2)
+    made, honest = fleet(replay_days=7, rounds=2), []
     advanced = Checkpoint.advanced
 
     def poisoned(checkpoint: Checkpoint, state: Any, outcome: Any) -> Checkpoint:
+        honest.append(state)
         other = replace(state, parameters=state.parameters + np.float32(0.5))
         return advanced(checkpoint, other, outcome)
 
     monkeypatch.setattr(Checkpoint, "advanced", poisoned)
+    handing(monkeypatch, lambda before, mean, after: (before, mean, honest[-1]))
     sail(made)
     with pytest.raises(WrongResult, match="the site received another model in round 2"):
         audit(made, 1)

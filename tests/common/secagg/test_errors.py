@@ -12,7 +12,13 @@ from common.errors import AggregationAborted
 from common.secagg import errors
 from common.secagg.errors import BadAdvert, Phase, ProtocolAborted, TooFewPlatforms
 
-SOURCES = sorted(Path(common.secagg.__file__).parent.glob("*.py"))
+PACKAGE = Path(common.secagg.__file__).parent
+SOURCES = [
+    *sorted(PACKAGE.glob("*.py")),
+    # The draw of groups needs the charter as well as the protocol.
+    PACKAGE.parents[1] / "clients" / "draw.py",
+    PACKAGE.parents[1] / "server" / "drawing.py",
+]
 REASONS = sorted(
     (kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ProtocolAborted)),
     key=lambda kind: kind.__name__,

@@ -171,7 +171,7 @@ CHANGES: dict[str, tuple[Change, type[ProtocolAborted], str]] = {
     "an advert twice": (
         lambda kept: replace(kept, adverts=(*kept.adverts, kept.adverts[0])),
         BadAdvert,
-        "",
+        A,
     ),
     "the round": (lambda kept: replace(kept, spec=replace(kept.spec, round=1)), BadAdvert, A),
     "the attempt": (lambda kept: replace(kept, spec=replace(kept.spec, attempt=1)), BadAdvert, A),
