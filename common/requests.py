@@ -83,7 +83,5 @@ class UnmaskRequest(_Request):
     signatures: dict[Name, bytes]
 
 
-KINDS: Final = frozenset(
-    request.kind for request in (AdvertiseRequest, ShareRequest, UploadRequest, SignRequest, UnmaskRequest)
-)
+KINDS: Final = frozenset(request.kind for request in _Request.__subclasses__())
 """What may be asked at all."""
