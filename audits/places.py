@@ -103,8 +103,8 @@ def _silent(node: ast.AST, parent: ast.AST, field: str, index: int | None) -> bo
             return True
         case ast.keyword(arg=name) | ast.Assign(targets=[ast.Name(id=name)]) if name in TEXTS | {"__all__"}:
             return True
-        case ast.Assign(value=ast.Subscript(value=ast.Name())):
-            return isinstance(parent, ast.Module)  # an alias of a type
+        case ast.Assign(value=ast.Subscript(value=ast.Name(), slice=kind)):
+            return isinstance(parent, ast.Module) and not isinstance(kind, ast.Slice)  # an alias of a type
         case (
             ast.Call(func=ast.Name(id="ValueError" | "TypeError" | "TypeVar"))
             | ast.Subscript(value=ast.Name(id="list" | "dict"))  # list[bytes]()
