@@ -23,6 +23,7 @@ from flwr.supercore.task_identity import TaskIdentity
 from audits.parsers import parsers
 from audits.states import machines
 from audits.target import Target, printable
+from audits.wires import wires
 
 INPUTS: Final = 4_000_000
 SEED: Final = 1
@@ -70,7 +71,7 @@ def targets() -> dict[str, Target]:
     """All of them by name."""
     # Flower names the sender of every message after the task that runs.
     TaskIdentity.task_id, TaskIdentity.run_id, TaskIdentity.node_id = 1, 1, 1
-    return {target.name: target for target in (*parsers(), *machines())}
+    return {target.name: target for target in (*parsers(), *wires(), *machines())}
 
 
 def parts(inputs: int, seed: int) -> list[Part]:

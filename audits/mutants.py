@@ -15,19 +15,17 @@ import time
 import tomllib
 from collections.abc import Iterator, Sequence
 from importlib import import_module
-from importlib.abc import MetaPathFinder, SourceLoader
+from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_loader
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import CodeType, ModuleType
 
-import _hypothesis_pytestplugin
 import hypothesis.configuration
 import pytest
-import pytest_timeout
 
-from audits.operators import Mutant, mutants
+from audits.places import Mutant, mutants
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "common" / "secagg"
@@ -35,13 +33,19 @@ TESTS = ROOT / "tests" / "common" / "secagg"
 LIST = Path(__file__).with_name("equivalent_mutants.toml")
 FIRST = ("test_vectors", "test_attacks", "test_protocol")
 """After the file's own tests: they notice most."""
-PRELOADED = ("hypothesis.stateful", "hypothesis.extra.numpy", "cryptography.hazmat.primitives.kdf.hkdf")
+PLUGINS = ("_hypothesis_pytestplugin", "pytest_timeout")
+PRELOADED = (
+    *PLUGINS,
+    "hypothesis.stateful",
+    "hypothesis.extra.numpy",
+    "cryptography.hazmat.primitives.kdf.hkdf",
+)
 """What the tests import, but for the package under test: a fork then has it already."""
 SECONDS = 60
 MEMORY = 4 << 30
 
 
-class Broken(MetaPathFinder, SourceLoader):
+class Broken(MetaPathFinder, Loader):
     """Imports one module of the package from other code than its file holds."""
 
     def __init__(self, module: str, code: CodeType) -> None:
@@ -53,17 +57,9 @@ class Broken(MetaPathFinder, SourceLoader):
         """Itself, for this module."""
         return spec_from_loader(name, self) if name == self._module else None
 
-    def get_code(self, fullname: str) -> CodeType:
-        """The broken code."""
-        return self._code
-
-    def get_data(self, path: str) -> bytes:
-        """What the file holds."""
-        return Path(path).read_bytes()
-
-    def get_filename(self, fullname: str) -> str:
-        """Where the file is."""
-        return str(PACKAGE / f"{fullname.rpartition('.')[2]}.py")
+    def exec_module(self, module: ModuleType) -> None:
+        """Runs the broken code."""
+        exec(self._code, module.__dict__)  # noqa: S102 - that is what importing is
 
 
 def order(file: str) -> list[list[str]]:
@@ -82,8 +78,8 @@ def survives(mutant: Mutant | None) -> bool:
     # As little as it takes to start: no other plugin, no rewritten asserts.
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     options = ["-x", "-q", "--assert=plain", f"--confcutdir={TESTS}", "-p", "no:cacheprovider"]
-    options += ["-p", _hypothesis_pytestplugin.__name__, "--hypothesis-seed=0"]
-    options += ["-p", pytest_timeout.__name__, "--timeout=0"]
+    options += ["-p", PLUGINS[0], "--hypothesis-seed=0"]
+    options += ["-p", PLUGINS[1], "--timeout=0"]
     # How fast masks are says nothing on a machine that runs other mutants at the same time.
     options += ["-m", "not slow", "-k", "not own_speed"]
     sessions = order(mutant.file if mutant else "")

@@ -1,21 +1,10 @@
-"""What is broken in a source file, one place at a time, to see whether a test notices.
-
-Not broken, since no behaviour hangs on it: docstrings, annotations and type aliases, and the texts that people
-read (``why=``, ``hint=``, the message of a built-in exception). That an error has the right *class*, phase and
-platform does matter, and is broken.
-"""
+"""How a piece of code is broken: each operator gives what may stand in the place of a node."""
 
 import ast
 from collections.abc import Callable, Iterator
-from copy import deepcopy
-from dataclasses import dataclass
-from types import CodeType
 from typing import Any, Final
 
-TEXTS: Final = {"why", "hint", "cheats"}
-PLAIN_ERRORS: Final = {"ValueError", "TypeError", "TypeVar"}
-TYPE_FIELDS: Final = {"annotation", "returns", "bases", "type_comment", "ctx"}
-
+TEXTS: Final = {"why", "hint"}
 COMPARISONS: Final[dict[type, tuple[type[ast.cmpop], ...]]] = {
     ast.Lt: (ast.LtE, ast.GtE),
     ast.LtE: (ast.Lt, ast.Gt),
@@ -45,120 +34,9 @@ ARITHMETIC: Final[dict[type, type[ast.operator]]] = {
 CALLS: Final = {"sorted": "list", "min": "max", "max": "min", "any": "all", "all": "any"}
 
 
-@dataclass(frozen=True)
-class Mutant:
-    """One broken file. What it is called does not depend on line numbers."""
-
-    file: str
-    function: str
-    original: str
-    mutated: str
-    code: CodeType
-
-    @property
-    def key(self) -> tuple[str, str, str, str]:
-        """By which the list of equivalent ones knows it."""
-        return (self.file, self.function, self.original, self.mutated)
-
-
-def mutants(file: str, source: str) -> Iterator[Mutant]:
-    """Every way in which ``file`` is broken."""
-    tree = ast.parse(source)
-    for place in _places(tree, "", None):
-        original, node = place.shown, place.node
-        for broken in _broken(node, place):
-            place.put(broken)
-            ast.fix_missing_locations(tree)
-            yield Mutant(file, place.function, original, place.shown, compile(tree, file, "exec"))
-        place.put(node)
-
-
-@dataclass(frozen=True)
-class _Place:
-    """A node, and where it stands."""
-
-    node: ast.AST
-    parent: ast.AST
-    field: str
-    index: int | None
-    function: str
-    statement: ast.AST | None
-
-    def put(self, node: ast.AST) -> None:
-        """Let ``node`` stand here."""
-        if self.index is None:
-            setattr(self.parent, self.field, node)
-        else:
-            getattr(self.parent, self.field)[self.index] = node
-
-    @property
-    def shown(self) -> str:
-        """The statement as it is now, of a compound one its head."""
-        here: Any = getattr(self.parent, self.field)
-        now = (
-            self.statement
-            if self.node is not self.statement
-            else here
-            if self.index is None
-            else here[self.index]
-        )
-        if isinstance(now, ast.FunctionDef | ast.ClassDef | ast.If | ast.For | ast.With | ast.Try):
-            now = deepcopy(now)
-            now.body = [ast.Pass()]
-            now.__dict__.update(
-                {"orelse": [], "finalbody": []} if not isinstance(now, ast.FunctionDef) else {}
-            )
-        return ast.unparse(ast.fix_missing_locations(now)).removesuffix("\n    pass") if now else ""
-
-
-def _places(parent: ast.AST, function: str, statement: ast.AST | None) -> Iterator[_Place]:
-    """All nodes below ``parent`` whose behaviour matters."""
-    for name, value in ast.iter_fields(parent):
-        if name in TYPE_FIELDS:
-            continue
-        rows = list(enumerate(value)) if isinstance(value, list) else [(None, value)]
-        for index, node in rows:
-            if not isinstance(node, ast.AST) or _silent(node, parent, name, index):
-                continue
-            inner, around = function, statement
-            if isinstance(node, ast.FunctionDef | ast.ClassDef):
-                inner = f"{function}.{node.name}".lstrip(".")
-            if isinstance(node, ast.stmt | ast.ExceptHandler):
-                around = node
-            yield _Place(node, parent, name, index, inner, around)
-            yield from _places(node, inner, around)
-
-
-def _silent(node: ast.AST, parent: ast.AST, field: str, index: int | None) -> bool:  # noqa: PLR0911 - a case each
-    """Whether the node is prose or a type."""
-    match node:
-        case ast.Expr(value=ast.Constant(value=str())) | ast.JoinedStr() | ast.Import() | ast.ImportFrom():
-            return True
-        case ast.keyword(arg=arg):
-            return arg in TEXTS
-        case ast.Assign(targets=[ast.Name(id=name)], value=ast.Subscript(value=ast.Name())):
-            return name in TEXTS or isinstance(parent, ast.Module)  # an alias of a type
-        case ast.Assign(targets=[ast.Name(id=name)]):
-            return name in TEXTS or name == "__all__"
-        case ast.Call(func=ast.Name(id=name)):
-            return name in PLAIN_ERRORS
-        case ast.Constant(value=str()):
-            return _is_told(parent, field, index)
-    return isinstance(node, ast.Subscript) and ast.unparse(node.value) in ("list", "dict")  # list[bytes]()
-
-
-def _is_told(parent: ast.AST, field: str, index: int | None) -> bool:
-    """Whether a text is what a reader says of a message, or the second part of (fault, why)."""
-    match parent:
-        case ast.Call(func=ast.Attribute(attr="_fault")):
-            return True
-        case ast.Tuple(elts=[_, _]):
-            return (field, index) == ("elts", 1)
-    return False
-
-
-def _broken(node: ast.AST, place: _Place) -> Iterator[ast.AST]:
-    if place.field in {"test", "ifs"}:
+def broken(node: ast.AST, *, condition: bool) -> Iterator[ast.AST]:
+    """Everything that may stand where ``node`` does; a condition may also be always or never so."""
+    if condition:
         yield from (ast.Constant(value) for value in (True, False))
     for kind, breaks in _BREAKS.items():
         if isinstance(node, kind):

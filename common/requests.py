@@ -121,17 +121,5 @@ class ReplayRequest(_Request):
     key: Annotated[bytes, Field(min_length=32, max_length=32, repr=False)]
 
 
-KINDS: Final = frozenset(
-    request.kind
-    for request in (
-        CommitRequest,
-        RevealRequest,
-        AdvertiseRequest,
-        ShareRequest,
-        UploadRequest,
-        SignRequest,
-        UnmaskRequest,
-        ReplayRequest,
-    )
-)
+KINDS: Final = frozenset(request.kind for request in _Request.__subclasses__())
 """What may be asked at all."""

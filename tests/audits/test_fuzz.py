@@ -1,15 +1,20 @@
 """The fuzzer: a few thousand inputs find nothing, and each kind of fault is found when there is one."""
 
+import ast
+import json
 import time
 from collections.abc import Callable
+from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 
+import common.secagg
 from audits import fuzz
 from audits.damage import damaged
 from audits.target import SECRET, Target, printable
+from audits.wires import REQUESTS
 from common.secagg.errors import BadAdvert, ProtocolError
 
 
@@ -134,3 +139,21 @@ def test_time_is_the_processors_and_not_the_clocks() -> None:
     with fuzz.bounded(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(fuzz, "SECONDS", 0.1)
         assert fuzz.tried(asleep, 0, 1) == (False, "")
+
+
+def test_every_decoder_has_its_target() -> None:
+    """Whoever writes another one has it attacked too."""
+    found = set[str]()
+    for path in Path(common.secagg.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                methods = {each.name for each in node.body if isinstance(each, ast.FunctionDef)}
+                found |= {node.name} if methods & {"decode", "from_json"} else set()
+    attacked = {"Memory": "memory", "Receipt": "envelope", "MaskedVector": "vector"}
+    assert {attacked.get(name, name) for name in found} <= set(fuzz.targets())
+
+
+def test_every_request_is_among_the_valid_inputs() -> None:
+    bodies = [json.loads(body) for body in fuzz.targets()["request text"].seeds]
+    for kind in REQUESTS:
+        assert any(set(body) == set(kind.model_fields) for body in bodies), kind
