@@ -77,7 +77,7 @@ def side_by_side(
     results: dict[int, Result | AggregationAborted] = {}
     for place, side in enumerate(sides):
         work = _bound(job, place)
-        threading.Thread(target=side.run, args=(work,), daemon=True).start()
+        threading.Thread(target=side.run, args=(work,), name=f"group {place}", daemon=True).start()
     try:
         while len(results) < len(sides):
             _step(channel, sides, results)
