@@ -3,7 +3,6 @@
 from clients import policy
 from clients.round import Member, OutOfTurn
 from common.charter import Charter
-from common.randomness import KeyedRandomness, OsRandomness
 from common.requests import AdvertiseRequest, CommitRequest, RevealRequest
 from common.secagg.draw import Ballot, Commitment, Committed, Reveal, commit
 from common.secagg.errors import WrongGroup
@@ -22,13 +21,7 @@ class Drawing:
         """Remember the draw, then bind this platform to a value."""
         member, draw = self._member, self._request.place()
         member.memory.update(lambda memory: memory.admit_draw(draw))
-        # With privacy off a run repeats from its seed, groups and all.
-        randomness = (
-            OsRandomness()
-            if member.charter.seed is None
-            else KeyedRandomness("groups", member.charter.seed, member.platform, draw.round)
-        )
-        terms = member.charter.terms()
+        terms, randomness = member.charter.terms(), member.randomness("groups", draw.round)
         self._committed = commit(member.platform, member.identity, terms, draw, randomness)
         return self._committed.commitment
 
@@ -65,7 +58,7 @@ def require_group(charter: Charter, drawing: Drawing | None, opening: AdvertiseR
         WrongGroup: when the cohort is not this platform's group, or was never drawn.
         BadDraw: when a revealed value is missing or wrong.
     """
-    if charter.robust is None or charter.robust.statistic is None:
+    if charter.groups is None:
         if opening.reveals:
             raise WrongGroup("advertise", why="the charter has no groups")
     elif drawing is None:

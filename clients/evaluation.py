@@ -15,7 +15,7 @@ from clients.local.fusion import choose_weight
 from clients.local.gate import Gate, decide, ungated
 from clients.local.heads import ITEM_ITEM, NEW_HEADS, standardise
 from clients.local.tier import LocalTier, fit_tiers
-from clients.slices import COLD_ITEM_EVENTS, NEW, TASKS, Audience, K, Longs, measure, possible_users
+from clients.slices import COLD_ITEM_EVENTS, NEW, TASKS, Audience, K, Longs, drawn_users, measure
 from common.data.sequences import Sequences
 from common.data.split import Cut, Split
 from common.deltas import Floats
@@ -157,7 +157,7 @@ class Evaluator:
         }
 
     def _draw(self, cut: Cut, limit: int) -> Longs:
-        return np.random.default_rng(self._seed).permutation(possible_users(cut))[:limit]
+        return drawn_users(cut, limit, self._seed)
 
 
 def _add(base: Floats, weight: float, extra: Floats) -> Floats:

@@ -84,11 +84,12 @@ def admit_draw(charter: Charter, request: CommitRequest) -> RobustTerms:
     Refuses: a charter without groups, a round beyond its last or of another run (OutsideCharter); a draw beyond
     the round's last (DrawsUsedUp).
     """
-    if charter.robust is None or charter.robust.statistic is None:
+    groups = charter.groups
+    if groups is None:
         raise OutsideCharter("a draw of groups, and the charter has none")
     _this_round(charter, request)
-    request.place().check(charter.robust.draws)
-    return charter.robust
+    request.place().check(groups.draws)
+    return groups
 
 
 def _inside(charter: Charter, request: AdvertiseRequest) -> None:

@@ -6,7 +6,7 @@ What must never happen twice is written to disk before the answer that makes it 
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -17,7 +17,7 @@ from common.charter import Charter
 from common.deltas import AdapterDelta, ClippedDelta, Floats, QuantizedDelta
 from common.errors import AggregationAborted, HanseError
 from common.privacy.ledger import Charge, Ledger
-from common.randomness import KeyedRandomness, OsRandomness
+from common.randomness import KeyedRandomness, OsRandomness, Randomness
 from common.requests import (
     AdvertiseRequest,
     ReplayRequest,
@@ -38,8 +38,6 @@ from common.secagg.messages import (
 )
 from common.secagg.terms import RoundSpec
 from common.ticket import Ticket
-
-DAY: Final = 24 * 3600
 
 Train = Callable[[Floats, int], AdapterDelta]
 State = TypeVar("State", Advertised, Shared, Masked, Signed)
@@ -71,6 +69,11 @@ class Member:
     memory: MemoryFile
     witnesses: MemoryFile
     train: Train
+
+    def randomness(self, purpose: str, number: int) -> Randomness:
+        """The system's; with privacy off keyed by charter, platform and round, so that a run repeats."""
+        seed = self.charter.seed
+        return OsRandomness() if seed is None else KeyedRandomness(purpose, seed, self.platform, number)
 
 
 class Round:
@@ -126,8 +129,8 @@ class Round:
     def ticket(self, request: ReplayRequest, now: int) -> Ticket:
         """After phase 5, once: what opens the round's replay, beside what this site saw of the round itself."""
         finished, self._finished = self._finished, None
-        days = self._member.charter.replay_days
-        if finished is None or not days:
+        seconds = self._member.charter.replay_seconds
+        if finished is None or not seconds:
             raise OutOfTurn("this round has no replay to wait for")
         return Ticket(
             round=self._spec.round,
@@ -137,7 +140,7 @@ class Round:
             survivors=tuple(sorted(finished.survivors)),
             bundle=request.bundle.hex(),
             key=request.key.hex(),
-            until=now + days * DAY,
+            until=now + seconds,
         )
 
     def _witness(self, adverts: list[Advert]) -> None:
@@ -162,11 +165,7 @@ class Round:
             raise UpdateNotFinite("the update is not finite", where=platform, hint="lower the learning rate")
         bound = charter.ring_clip
         clipped = ClippedDelta(np.clip(delta.values, -bound, bound, out=delta.values), bound)
-        rounding = (
-            OsRandomness()
-            if charter.seed is None
-            else KeyedRandomness("rounding", charter.seed, platform, self._request.round)
-        )
+        rounding = self._member.randomness("rounding", self._request.round)
         return charter.terms().ring.quantise(clipped, charter.member(platform).weight, rounding)
 
     def _take(self, phase: type[State]) -> State:

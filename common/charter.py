@@ -13,6 +13,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
+from common.data.split import DAY
 from common.errors import HanseError
 from common.files import write_atomically
 from common.model.training import LocalTraining, Size
@@ -20,7 +21,7 @@ from common.privacy.plan import PrivacyPlan
 from common.robust import RobustTerms
 from common.secagg.errors import BadTerms
 from common.secagg.ring import Ring, Tensor
-from common.secagg.terms import Terms
+from common.secagg.terms import Terms, fewest_platforms
 
 _SIGNED = b"hanse/charter/1"
 # Not in the signed bytes where they say what was so before them, so that older signatures still hold.
@@ -112,7 +113,7 @@ class Charter(_Frozen):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         names = [member.platform for member in self.members]
-        least = max(3, self.colluders + 2)
+        least = fewest_platforms(self.colluders)
         private = self.privacy == "local"
         if len(set(names)) != len(names):
             raise ValueError("a platform stands on the roster twice")
@@ -148,6 +149,16 @@ class Charter(_Frozen):
         if min(weights) * ring.weight_units < 1:
             raise ValueError(f"a weight of {min(weights):g} is below the ring's unit, 1/{ring.weight_units}")
         return self
+
+    @property
+    def groups(self) -> RobustTerms | None:
+        """The terms of random groups, where rounds are cut into any."""
+        return self.robust if self.robust and self.robust.statistic else None
+
+    @property
+    def replay_seconds(self) -> int:
+        """How long a finished round can be replayed; 0 keeps nothing for it."""
+        return self.replay_days * DAY
 
     def _covered(self, member: Member) -> bool:
         plan = member.privacy

@@ -6,10 +6,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from common.charter import Digest
 from common.errors import HanseError
 from common.files import write_atomically
-
-Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class TicketUnreadable(HanseError):
@@ -28,11 +27,11 @@ class Ticket(BaseModel):
 
     round: int
     attempt: int
-    model: Hash
-    h2: Hash
+    model: Digest
+    h2: Digest
     survivors: tuple[str, ...]
-    bundle: Hash
-    key: Annotated[Hash, Field(repr=False)]
+    bundle: Digest
+    key: Annotated[Digest, Field(repr=False)]
     until: int
 
     @property

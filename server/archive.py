@@ -20,7 +20,6 @@ from server.cohort import Cohort
 from server.optimizer import OptimizerState
 
 BUNDLE: Final = "bundle"
-DAY: Final = 24 * 3600
 
 
 @dataclass
@@ -31,13 +30,13 @@ class Archive:
     """
 
     path: Path
-    days: int
+    seconds: int
     _taken: tuple[Replay, frozenset[str]] | None = None
 
     @classmethod
     def of(cls, run: Path, charter: Charter) -> "Archive":
         """The archive of a run; what is too old in it is gone when this returns."""
-        archive = cls(run / "replays", charter.replay_days)
+        archive = cls(run / "replays", charter.replay_seconds)
         archive.prune(time.time())
         return archive
 
@@ -45,7 +44,7 @@ class Archive:
         self, quorum: Quorum, vectors: Mapping[str, MaskedVector], released: Mapping[str, ReleasedShares]
     ) -> None:
         """Take of a round that was unmasked what its replay needs; see :class:`Replay` for what it leaves."""
-        self._taken = (Replay.of(quorum, vectors, released), frozenset(released)) if self.days else None
+        self._taken = (Replay.of(quorum, vectors, released), frozenset(released)) if self.seconds else None
 
     def hand_over(self, cohort: Cohort, before: OptimizerState, mean: Floats, after: OptimizerState) -> None:
         """Write the round's bundle, then tell its hash and key to the sites that came through to the end.
@@ -65,7 +64,7 @@ class Archive:
     def prune(self, now: float) -> None:
         """Delete the bundles that are older than the charter allows, by this machine's clock."""
         for folder in self.path.glob("*"):
-            if folder.stat().st_mtime + self.days * DAY <= now:
+            if folder.stat().st_mtime + self.seconds <= now:
                 shutil.rmtree(folder)
 
     def _write(self, bundle: Bundle) -> ReplayRequest:

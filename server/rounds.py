@@ -95,7 +95,7 @@ def _hold(
 ) -> tuple[Floats | None, RoundOutcome]:
     """One round's update as the charter's robust terms leave it: None where no sum is within the norm bound."""
     robust = charter.robust
-    if robust and robust.statistic:
+    if robust and charter.groups:
         sums, outcome = hold_in_groups(cohort, charter, robust, checkpoint, folder, hold_opened)
     else:
         delta, outcome = hold_round(cohort, charter, checkpoint, folder, roster, archive)

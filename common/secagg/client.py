@@ -167,7 +167,7 @@ class Opened:
         return Masked(self.seat, h2, self.sharers, Once(held)), vector
 
     def _keys(self, own: Secrets) -> tuple[list[bytes], list[bytes]]:
-        """Q(w·x) + PRG(own) + Σ PRG(pair with a later name) − Σ PRG(pair with an earlier one)."""
+        """Of masks to add: its own, and of each pair with a later name; to subtract: with an earlier one."""
         me = self.seat.me
         plus, minus = [self_key(own.seed, self.h1, me)], list[bytes]()
         for peer in self.sharers:

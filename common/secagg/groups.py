@@ -7,7 +7,9 @@ coordinator learns one sum for each group, never of fewer than n_min platforms, 
 from collections.abc import Collection
 from typing import Final
 
-from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
+from cryptography.hazmat.primitives.ciphers import CipherContext
+
+from common.randomness import keystream
 
 LEAST_PLATFORMS: Final = 9
 _WORD_BYTES: Final = 4
@@ -46,8 +48,7 @@ def partition(platforms: Collection[str], count: int, seed: bytes) -> tuple[tupl
     """
     if not 1 <= count <= len(platforms):
         raise ValueError(f"{len(platforms)} platforms in {count} groups")
-    stream = Cipher(algorithms.AES256(seed), modes.CTR(bytes(16))).encryptor()
-    order = sorted(platforms)
+    stream, order = keystream(seed), sorted(platforms)
     for last in range(len(order) - 1, 0, -1):
         other = _below(stream, last + 1)
         order[last], order[other] = order[other], order[last]

@@ -54,8 +54,7 @@ class Memory:
         later = self._advanced(spec.run, spec.round, spec.attempt)
         if spec.nonce in self.nonces:
             raise NonceReplayed("memory")
-        if (spec.purpose, spec.model) in self.models:
-            raise BaseModelReleased("memory", why=f"{spec.purpose} over model {spec.model.hex()[:12]}")
+        self._fresh(spec)
         return replace(later, nonces=self.nonces | {spec.nonce})
 
     def admit_draw(self, draw: Draw) -> "Memory":

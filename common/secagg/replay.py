@@ -18,8 +18,8 @@ from common.secagg.errors import (
     BadAdvert,
     BadShares,
     BadSurvivors,
-    BadVector,
     Phase,
+    TooFewPlatforms,
     UnknownPlatform,
 )
 from common.secagg.keys import verify
@@ -31,8 +31,8 @@ from common.secagg.messages import (
     SealedShares,
     SurvivorSignature,
 )
-from common.secagg.rules import advert_fault, adverts_hash, lanes_hash, sharers_hash
-from common.secagg.server import AdvertBook, Mailboxes, Quorum, collect_adverts
+from common.secagg.rules import advert_fault, adverts_hash, sharers_hash
+from common.secagg.server import AdvertBook, Mailboxes, MaskedSum, Quorum, collect_adverts
 from common.secagg.terms import RoundSpec, Terms
 from common.secagg.transcript import names
 
@@ -102,8 +102,7 @@ class Replay:
         """
         mail = self._mail(self._book(terms))
         h2 = sharers_hash(mail.h1, mail.sealed)
-        self._check_vectors(terms, h2)
-        masked = mail.collect_masked(self.vectors)
+        masked = _collected(mail, self.vectors)
         self._check_signatures(terms, h2)
         answers = {name: SurvivorSignature(signature) for name, signature in self.signatures.items()}
         quorum = masked.collect_signatures(answers)
@@ -136,18 +135,22 @@ class Replay:
             sealed[dealer] = SealedShares(receipts, receipts.get(dealer, b""))
         return Mailboxes(book, h1, sealed, {})
 
-    def _check_vectors(self, terms: Terms, h2: bytes) -> None:
-        _require_known("mask", self.vectors, self.receipts)
-        for name, vector in sorted(self.vectors.items()):
-            signed = ("masked", h2, lanes_hash(vector.delta.lanes))
-            if not verify(terms.roster[name], vector.signature, *signed):
-                raise BadVector("mask", name, why="the signature covers another vector or another round")
-
     def _check_signatures(self, terms: Terms, h2: bytes) -> None:
         _require_known("sign", self.signatures, self.vectors)
         for name, signature in sorted(self.signatures.items()):
             if not verify(terms.roster[name], signature, "survivors", h2, names(self.vectors)):
                 raise BadSurvivors("sign", name, why="it signed another survivor set")
+
+
+def _collected(mail: Mailboxes, vectors: Mapping[str, MaskedVector]) -> MaskedSum:
+    """The sum of all ``vectors``; what a coordinator leaves out for cause is here a reason to stop."""
+    try:
+        masked = mail.collect_masked(vectors)
+    except TooFewPlatforms as few:
+        raise next(iter(few.excluded.values()), few) from None
+    for fault in masked.excluded.values():
+        raise fault
+    return masked
 
 
 def _receipt(sealed: SealedShares, dealer: str, holder: str) -> bytes:

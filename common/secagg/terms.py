@@ -15,6 +15,16 @@ MOST_PLATFORMS = 1000
 _LONELY = "fewer keep no secret from each other, as each can subtract itself"
 
 
+def fewest_platforms(colluders: int) -> int:
+    """n_min = max(3, c + 2), the fewest platforms a sum may hold.
+
+    Guarantee: two honest ones stay unknown to c ``colluders``; never two platforms, each of which could subtract
+        itself.
+    Refuses: nothing.
+    """
+    return max(3, colluders + 2)
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """What the platforms agreed out of band; each site computes every threshold from it.
@@ -51,8 +61,8 @@ class Terms:
 
     @property
     def n_min(self) -> int:
-        """The fewest platforms a sum may hold: two honest ones must stay unknown to c colluders."""
-        return max(3, self.colluders + 2)
+        """The fewest platforms a sum may hold."""
+        return fewest_platforms(self.colluders)
 
     def threshold(self, cohort_size: int) -> int:
         """t = ⌊(n + c) / 2⌋ + 1, so that 2t > n + c.

@@ -8,7 +8,6 @@ counted as often as the workflow does it.
 """
 
 import os
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -37,6 +36,7 @@ from flwr.supercore.primitives.asymmetric import (
 from numpy.typing import NDArray
 
 from common.deltas import Floats
+from scenarios.benchmarks.timing import clocked
 
 CLIPPING_RANGE: Final = 8.0
 TARGET_RANGE: Final = 1 << 22
@@ -122,9 +122,9 @@ class Unmasking:
             parameters_mod(vector, MOD_RANGE)
 
         def turn() -> float:
-            seeds = _seconds(lambda: [combine_shares(seed_shares) for _ in range(self.seeds)])
-            keys = _seconds(lambda: [combine_shares(key_shares) for _ in range(self.keys)])
-            masks = _seconds(take_off)
+            seeds = clocked(lambda: [combine_shares(seed_shares) for _ in range(self.seeds)])()
+            keys = clocked(lambda: [combine_shares(key_shares) for _ in range(self.keys)])()
+            masks = clocked(take_off)()
             whole = (seeds * self.alive / self.seeds, keys * self.dropped / self.keys)
             return sum(whole) + masks * self.all_masks / self.masks
 
@@ -137,9 +137,3 @@ class Unmasking:
 
 def _shared(own: bytes, other: bytes) -> bytes:
     return generate_shared_key(bytes_to_private_key(own), bytes_to_public_key(other))
-
-
-def _seconds(action: Callable[[], object]) -> float:
-    begun = time.perf_counter()
-    action()
-    return time.perf_counter() - begun

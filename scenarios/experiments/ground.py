@@ -68,9 +68,14 @@ def stand(spec: ExperimentSpec, basis: Basis) -> Ground:
 def site_config(spec: ExperimentSpec, platform: str) -> SiteConfig:
     """The settings of a platform's site, but for its ceiling."""
     source = next(name for name in spec.platforms if load_scenario(name).name == platform)
+    return settings(spec, platform, source)
+
+
+def settings(spec: ExperimentSpec, platform: str, scenario: str) -> SiteConfig:
+    """How this experiment reads a scenario: by its encoder and within its limits."""
     return SiteConfig(
         platform=platform,
-        scenario=source,
+        scenario=scenario,
         encoder=spec.model.encoder,
         users=spec.limits.users,
         items=spec.limits.items,

@@ -11,6 +11,7 @@ from functools import partial
 from multiprocessing.queues import SimpleQueue
 from typing import Any
 
+from common.cores import CORES
 from common.errors import EnvironmentProblem
 
 Tell = Callable[[int], None]
@@ -30,7 +31,7 @@ _MOST = 4  # beyond, an evaluation lacks memory rather than processors
 
 def processors() -> int:
     """How many processes are worth starting on this machine."""
-    return min(_MOST, len(os.sched_getaffinity(0)))
+    return min(_MOST, CORES)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from clients.evaluation import most_users
 from clients.slices import possible_users
 from common.secagg.groups import most_groups
+from common.secagg.terms import fewest_platforms
 from scenarios.experiments.ground import Ground
 from scenarios.experiments.relations import sharing
 from scenarios.experiments.report.wording import counted, listed
@@ -57,7 +58,7 @@ def _repeated(spec: ExperimentSpec) -> Iterator[str]:
 
 def _grouped(spec: ExperimentSpec) -> Iterator[str]:
     if spec.robust and spec.robust.statistic:
-        groups = most_groups(len(spec.platforms), max(3, spec.colluders + 2))
+        groups = most_groups(len(spec.platforms), fewest_platforms(spec.colluders))
         yield (
             f"The coordinator saw a sum for each of {groups} random groups in a round, "
             "not one sum of all platforms."

@@ -4,14 +4,13 @@ from functools import cache
 
 import numpy as np
 
-from clients.config import SiteConfig
 from clients.evaluation import GATE_USERS
 from clients.platform_data import read_platform
-from clients.slices import NEW, Audience, possible_users
+from clients.slices import NEW, Audience, drawn_users
 from common.deltas import Floats
 from common.errors import DataError
 from common.model.scorer import Scorer
-from scenarios.experiments.ground import Ground
+from scenarios.experiments.ground import Ground, settings
 from server.gates import PublicScore
 
 
@@ -27,17 +26,9 @@ def public_score(ground: Ground, scenario: str) -> PublicScore:
 
     @cache
     def read() -> tuple[Audience, Floats]:
-        data = read_platform(
-            SiteConfig(
-                platform="public",
-                scenario=scenario,
-                encoder=spec.model.encoder,
-                users=spec.limits.users,
-                items=spec.limits.items,
-            )
-        )
+        data = read_platform(settings(spec, "public", scenario))
         cut = data.platform.split.validation
-        users = np.random.default_rng(0).permutation(possible_users(cut))[:GATE_USERS]
+        users = drawn_users(cut, GATE_USERS)
         if not len(users):
             raise DataError("no user has a relevant item at the validation moment", where=scenario)
         return Audience.of(cut, np.sort(users)), data.features(ground.basis)

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, m
 from common.charter import ServerTraining
 from common.model.training import Size
 from common.robust import RobustTerms
+from common.secagg.terms import fewest_platforms
 
 System = Literal["local-only", "federated", "pooled", "pooled-clipped"]
 Tracker = Literal["tensorboard", "mlflow", "wandb"]
@@ -82,7 +83,7 @@ class ExperimentSpec(_Table):
 
     @model_validator(mode="after")
     def _enough_platforms(self) -> Self:
-        least = max(3, self.colluders + 2)
+        least = fewest_platforms(self.colluders)
         if len(self.platforms) < least:
             raise ValueError(
                 f"{len(self.platforms)} platforms: secure aggregation with {self.colluders} assumed colluders "
@@ -96,7 +97,7 @@ class ExperimentSpec(_Table):
 
     @model_validator(mode="after")
     def _robust(self) -> Self:
-        least = max(3, self.colluders + 2)
+        least = fewest_platforms(self.colluders)
         if self.robust and (fault := self.robust.fault(len(self.platforms), self.colluders, least)):
             raise ValueError(fault)
         if (self.robust is not None and self.robust.rollback is not None) != (self.public is not None):
