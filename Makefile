@@ -43,7 +43,7 @@ bench: $(READY)  ## Measure the hot paths against their references (minutes)
 	$(BIN)/hanse bench secagg
 	$(BIN)/pytest benchmarks --benchmark-only
 
-audit: $(READY)  ## Feed four million damaged messages to every parser and state (minutes)
+audit: $(READY)  ## Feed two million damaged messages to every parser and state (minutes)
 	@$(BIN)/python -m audits.fuzz
 
 mutants: $(READY)  ## Break common/secagg in every way its tests must notice (half an hour)

@@ -25,7 +25,7 @@ from audits.states import machines
 from audits.target import Target, printable
 from audits.wires import wires
 
-INPUTS: Final = 4_000_000
+INPUTS: Final = 2_000_000
 SEED: Final = 1
 WORKERS: Final = 2
 CHUNK: Final = 2_000

@@ -153,7 +153,11 @@ def main() -> int:
         if os.waitstatus_to_exitcode(os.waitpid(fork(None, Path(scratch)), 0)[1]) != 1:
             sys.stderr.write("error: the tests fail with nothing broken\nhint: pytest tests/common/secagg\n")
             return 1
-    alive = {mutant.key: mutant for mutant in survivors(todo, asked.workers)}
+    alive = {}
+    for mutant in survivors(todo, asked.workers):
+        alive[mutant.key] = mutant
+        if mutant.key not in known:
+            sys.stderr.write(f"survives: {' | '.join(mutant.key)}\n")
     unknown = [mutant for key, mutant in alive.items() if key not in known]
     wrong = [key for key, why in known.items() if key not in alive or not why]
     for mutant in unknown:
