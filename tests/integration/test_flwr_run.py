@@ -7,8 +7,13 @@ import numpy as np
 import pytest
 
 from common.errors import EnvironmentProblem, PrivacyRefused
-from scenarios.experiments.federation import Federation
+from common.robust import RobustTerms
+from common.secagg.groups import LEAST_PLATFORMS
+from scenarios.experiments.federation import Federation, found
+from scenarios.experiments.ground import stand, survey
 from scenarios.experiments.processes import marked
+from scenarios.experiments.report.record import Cell
+from scenarios.experiments.spec import ExperimentSpec
 from server.outcome import RoundOutcome
 from server.verify import verify_round
 
@@ -54,3 +59,29 @@ def test_a_site_that_cannot_start_is_named(federation: Make, tmp_path: Path) -> 
     (founded.sites["salt"].path / "site.key").unlink()
     with pytest.raises(EnvironmentProblem, match=r"salt ended with exit code 5.*no usable site key"):
         founded.conduct_under_flower(lambda outcome: None)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)  # nine sites, each a process that loads PyTorch
+def test_groups_are_drawn_and_summed_apart_under_flower_as_in_one_process(
+    shops: Callable[..., ExperimentSpec], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HANSE_CACHE", str(tmp_path / "cache"))
+    first = Path(shops(tmp_path).platforms[0])
+    quays = [tmp_path / f"quay-{number}.toml" for number in range(LEAST_PLATFORMS)]
+    for quay in quays:
+        quay.write_text(first.read_text().replace(f'name = "{first.stem}"', f'name = "{quay.stem}"'))
+    robust = RobustTerms(norm_bound=1e6, statistic="mean")
+    spec = shops(tmp_path, platforms=tuple(map(str, quays)), rounds=1, robust=robust)
+    ground = stand(spec, survey(spec))
+    alone = found(ground, Cell("federated", 1, None), tmp_path / "alone").conduct(lambda outcome: None)
+    flower = found(ground, Cell("federated", 1, None), tmp_path / "flower").conduct_under_flower(
+        lambda outcome: None
+    )
+    for sailed in (alone, flower):
+        (round_,) = sailed.outcomes
+        assert sorted(name for group in round_.groups for name in group.platforms) == [q.stem for q in quays]
+        assert [group.excluded for group in round_.groups] == ["", ""]
+        assert len(round_.survivors) == LEAST_PLATFORMS
+        assert not round_.dropped
+    assert flower.state.parameters.tobytes() == alone.state.parameters.tobytes()
