@@ -42,6 +42,9 @@ PRELOADED = (
 )
 """What the tests import, but for the package under test: a fork then has it already."""
 SECONDS = 60
+"""Of processor time, for one mutant: others may need the machine as well."""
+PATIENCE = 600
+"""Seconds on the clock: a mutant that waits for what never comes uses no processor time."""
 MEMORY = 4 << 30
 
 
@@ -92,7 +95,9 @@ def fork(mutant: Mutant | None, scratch: Path) -> int:
         return pid
     try:
         os.setpgid(0, 0)
-        signal.alarm(SECONDS)  # no test catches a signal's default
+        # No test catches a signal's default.
+        signal.alarm(PATIENCE)
+        resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         hypothesis.configuration.set_hypothesis_home_dir(scratch / str(os.getpid()))
         silence = os.open(os.devnull, os.O_RDWR)
