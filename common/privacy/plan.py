@@ -8,7 +8,7 @@ from typing import ClassVar, Final, Self
 from pydantic import BaseModel, ConfigDict, model_validator
 from scipy.optimize import brentq
 
-from common.privacy.accountant import Epsilon, Mechanism, epsilon_of, upper_bound
+from common.privacy.accountant import Epsilon, Mechanism, epsilon_of, prv_of, upper_bound
 from common.privacy.errors import PlanUnsound
 
 _PRECISION: Final = 1e-3  # relative, of a calibrated noise multiplier
@@ -118,8 +118,10 @@ def draft_plan(
 def calibrate(epsilon: float, delta: float, sample_rate: float, steps: int) -> float:
     """The least noise multiplier, to 0.1 %, at which ``steps`` steps spend at most ``epsilon`` by PRV.
 
-    Guarantee: ``epsilon_of([Mechanism(result, sample_rate, steps)], delta).prv <= epsilon``.
-    Refuses: an ε that no noise multiplier between e⁻⁴ and e¹⁰ brackets (:class:`PlanUnsound`).
+    Guarantee: ``epsilon_of([Mechanism(result, sample_rate, steps)], delta).prv <= epsilon``, on which all
+    accountants agree.
+    Refuses: an ε that no noise multiplier between e⁻⁴ and e¹⁰ brackets (:class:`PlanUnsound`);
+    :class:`AccountantsDisagree`.
     """
 
     target = math.log1p(epsilon)  # log ε is nearly linear in log noise: few steps; log1p bears ε = 0
@@ -131,7 +133,7 @@ def calibrate(epsilon: float, delta: float, sample_rate: float, steps: int) -> f
         return math.log1p(upper_bound(mechanism(log_noise), delta)) - target
 
     def excess(log_noise: float) -> float:
-        return math.log1p(epsilon_of(mechanism(log_noise), delta).prv) - target
+        return math.log1p(prv_of(mechanism(log_noise), delta)) - target
 
     # RDP finds the neighbourhood: PRV is slow, and with far too little noise cannot be computed at all.
     _, near = _bracket(bound, 0.0)
@@ -141,6 +143,7 @@ def calibrate(epsilon: float, delta: float, sample_rate: float, steps: int) -> f
     log_noise = float(brentq(excess, low, high, xtol=_PRECISION / 2))
     while excess(log_noise) > 0:
         log_noise += _PRECISION / 2
+    epsilon_of(mechanism(log_noise), delta)  # the search looked at PRV alone
     return math.exp(log_noise)
 
 

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from common.privacy import accountant
 from common.privacy.accountant import epsilon_of
-from common.privacy.errors import PlanUnsound
+from common.privacy.errors import AccountantsDisagree, PlanUnsound
 from common.privacy.plan import PrivacyPlan, calibrate, draft_plan
 
 # users, expected batch, epochs → noise multiplier for ε = 1, 3, 8 at δ = 1e-5
@@ -34,6 +35,16 @@ def test_noise_for_three_epsilons(users: int, batch: int, epochs: int, noise: tu
     steps = math.ceil(epochs * users / batch)
     for epsilon, expected in zip((1.0, 3.0, 8.0), noise, strict=True):
         assert calibrate(epsilon, 1e-5, batch / users, steps) == pytest.approx(expected, rel=0.02)
+
+
+def test_a_calibrated_noise_is_checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(accountant, "_pld", lambda *history: asked.append(history) or 2.99)
+    calibrate(3.0, 1e-5, 0.11, 21)
+    assert len(asked) == 1
+    monkeypatch.setattr(accountant, "_pld", lambda *_: 2.8)
+    with pytest.raises(AccountantsDisagree):
+        calibrate(3.0, 1e-5, 0.11, 22)
 
 
 def test_a_drafted_plan_spends_what_it_says_and_hardly_less() -> None:
