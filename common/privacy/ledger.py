@@ -20,9 +20,9 @@ from common.privacy.accountant import Epsilon, Mechanism, epsilon_of, upper_boun
 from common.privacy.errors import AlreadyCharged, CeilingExceeded, LedgerCorrupt, PlanUnsound
 from common.privacy.ledger_file import connect, create
 
-Release = Literal["training", "statistics", "metrics", "counts"]
+ReleaseKind = Literal["training", "statistics", "metrics", "counts"]
 """What is released: updates, closed-form statistics, sums of evaluation metrics, bucketed counts of users."""
-RELEASES: Final[tuple[Release, ...]] = get_args(Release)
+RELEASE_KINDS: Final[tuple[ReleaseKind, ...]] = get_args(ReleaseKind)
 
 Row = tuple[Any, ...]  # in the order of _ROWS, head excluded
 _ROWS: Final = """
@@ -48,18 +48,18 @@ class Ceiling:
 class Charge:
     """A release about to be made; (run, round, attempt, release) names it, and must name no other, ever.
 
-    Refuses: a kind of release that is not in :data:`RELEASES` (:class:`PlanUnsound`).
+    Refuses: a kind of release that is not in :data:`RELEASE_KINDS` (:class:`PlanUnsound`).
     """
 
     run: str
     round: int
     attempt: int
-    release: Release
+    release: ReleaseKind
     mechanism: Mechanism
 
     def __post_init__(self) -> None:
-        if self.release not in RELEASES:
-            hint = f"a release is one of {', '.join(RELEASES)}"
+        if self.release not in RELEASE_KINDS:
+            hint = f"a release is one of {', '.join(RELEASE_KINDS)}"
             raise PlanUnsound(f"there is no release {self.release!r}", where="ledger", hint=hint)
 
     @property

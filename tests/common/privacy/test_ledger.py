@@ -8,7 +8,7 @@ import pytest
 
 from common.privacy.accountant import Mechanism, epsilon_of
 from common.privacy.errors import AlreadyCharged, CeilingExceeded, LedgerCorrupt, PlanUnsound
-from common.privacy.ledger import RELEASES, Ceiling, Charge, Ledger
+from common.privacy.ledger import RELEASE_KINDS, Ceiling, Charge, Ledger
 
 ROUND = Mechanism(1.0, 0.125, 8)
 
@@ -75,7 +75,7 @@ def test_whole_numbers_survive_the_way_through_the_file(ledger: Ledger) -> None:
     assert ledger.history() == (Mechanism(2.0, 1.0, 3),)
 
 
-@pytest.mark.parametrize("release", RELEASES)
+@pytest.mark.parametrize("release", RELEASE_KINDS)
 def test_every_kind_of_release_is_charged_for_itself(ledger: Ledger, release: str) -> None:
     ledger.charge(charge(1, release=release))
     with pytest.raises(AlreadyCharged):
