@@ -52,15 +52,15 @@ class Drawing:
 
 
 def require_group(charter: Charter, drawing: Drawing | None, opening: AdvertiseRequest) -> None:
-    """Hold an opening against the draw, where the charter has groups.
+    """Hold an opening against the draw, where the charter has groups; they are for training alone.
 
     Raises:
         WrongGroup: when the cohort is not this platform's group, or was never drawn.
         BadDraw: when a revealed value is missing or wrong.
     """
-    if charter.groups is None:
+    if charter.groups is None or opening.purpose != "train":
         if opening.reveals:
-            raise WrongGroup("advertise", why="the charter has no groups")
+            raise WrongGroup("advertise", why="a round without groups")
     elif drawing is None:
         raise WrongGroup("advertise", why="this platform took part in no draw")
     else:

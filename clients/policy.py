@@ -1,8 +1,11 @@
 """What the platform allows, whatever the coordinator asks: checked before a row is read."""
 
-from common.charter import Charter, CharterInvalid
+from collections.abc import Mapping
+from typing import Final
+
+from common.charter import PURPOSES, Charter, CharterInvalid, Purpose
 from common.errors import PrivacyRefused
-from common.privacy.ledger import Ledger
+from common.privacy.ledger import Ledger, ReleaseKind
 from common.requests import AdvertiseRequest, CommitRequest
 from common.robust import RobustTerms
 from scenarios.platforms.spec import ScenarioSpec
@@ -51,16 +54,20 @@ def accept(charter: Charter, platform: str) -> None:
     """
     plan = charter.member(platform).privacy
     if plan is not None:
-        plan.forecast()
+        plan.forecast(charter.besides_training(platform))
+
+
+RELEASES: Final[Mapping[Purpose, ReleaseKind]] = {"train": "training", "statistics": "statistics"}
+"""What a round of each purpose is called in the ledger."""
 
 
 def admit(charter: Charter, platform: str, ledger: Ledger | None, request: AdvertiseRequest) -> None:
     """Let a round begin.
 
-    Guarantee: when this returns, all rounds that are left of the charter's plan fit under the platform's
-    ceiling together with everything ever charged.
+    Guarantee: when this returns, all rounds that are left of the charter, of every purpose, fit under the
+    platform's ceiling together with everything ever charged.
     Refuses: privacy off at a site with a ceiling; a private charter without one; a round beyond the charter's
-    last or of another run; a cohort beyond the roster; a plan that would pass the ceiling.
+    last of its purpose, or of another run; a cohort beyond the roster; a plan that would pass the ceiling.
 
     Raises:
         PrivacyRefused: one subclass for each reason.
@@ -73,7 +80,17 @@ def admit(charter: Charter, platform: str, ledger: Ledger | None, request: Adver
         raise ProtectionWithoutCeiling("this site has no privacy ceiling", hint="add [ceiling] to site.toml")
     _inside(charter, request)
     if plan is not None and ledger is not None:
-        ledger.admit([plan.per_round] * (charter.rounds - request.round + 1))
+        done = _done(ledger, request)
+        ledger.admit([one for kind in PURPOSES for one in charter.planned(platform, kind, done[kind])])
+
+
+def _done(ledger: Ledger, request: AdvertiseRequest) -> Mapping[Purpose, int]:
+    """By purpose, how many of a run's rounds need no further charge: those before this one, and those charged."""
+    charges = [entry.charge for entry in ledger.entries()]
+    # Within a run they only rise.
+    last = {charge.release: charge.round for charge in charges if charge.run == request.run}
+    done = {purpose: last.get(release, 0) for purpose, release in RELEASES.items()}
+    return {**done, request.purpose: request.round - 1}
 
 
 def admit_draw(charter: Charter, request: CommitRequest) -> RobustTerms:
@@ -87,13 +104,13 @@ def admit_draw(charter: Charter, request: CommitRequest) -> RobustTerms:
     groups = charter.groups
     if groups is None:
         raise OutsideCharter("a draw of groups, and the charter has none")
-    _this_round(charter, request)
+    _this_round(charter, "train", request)
     request.place().check(groups.draws)
     return groups
 
 
 def _inside(charter: Charter, request: AdvertiseRequest) -> None:
-    _this_round(charter, request)
+    _this_round(charter, request.purpose, request)
     try:
         for platform in request.cohort:
             charter.member(platform)
@@ -101,6 +118,7 @@ def _inside(charter: Charter, request: AdvertiseRequest) -> None:
         raise OutsideCharter("a cohort with a platform that is not on the roster") from stranger
 
 
-def _this_round(charter: Charter, request: AdvertiseRequest | CommitRequest) -> None:
-    if request.run != charter.digest().hex() or not 1 <= request.round <= charter.rounds:
-        raise OutsideCharter(f"round {request.round} is not one of the charter's {charter.rounds}")
+def _this_round(charter: Charter, purpose: Purpose, request: AdvertiseRequest | CommitRequest) -> None:
+    rounds = charter.rounds_of(purpose)
+    if request.run != charter.digest().hex() or not 1 <= request.round <= rounds:
+        raise OutsideCharter(f"round {request.round} is not one of the charter's {rounds} for {purpose}")

@@ -4,7 +4,7 @@ What must never happen twice is written to disk before the answer that makes it 
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from clients import policy
 from clients.memory import MemoryFile
-from common.charter import Charter
+from common.bundle import digest_of
+from common.charter import Charter, Purpose
 from common.deltas import AdapterDelta, ClippedDelta, Floats, QuantizedDelta
 from common.errors import AggregationAborted, HanseError
 from common.privacy.ledger import Charge, Ledger
@@ -39,7 +40,9 @@ from common.secagg.messages import (
 from common.secagg.terms import RoundSpec
 from common.ticket import Ticket
 
-Train = Callable[[Floats, int], AdapterDelta]
+Contribute = Callable[[Floats, int], AdapterDelta]
+"""What a platform adds to the sum of a round, from the round's model and number."""
+
 State = TypeVar("State", Advertised, Shared, Masked, Signed)
 
 
@@ -60,6 +63,7 @@ class Member:
     """Everything a platform brings to a round.
 
     ``ledger`` is absent in runs with privacy off. ``memory`` belongs to the charter, ``witnesses`` to the site.
+    ``contribute``: for each purpose of a round what the platform adds to its sum, noise included.
     """
 
     platform: str
@@ -68,7 +72,7 @@ class Member:
     ledger: Ledger | None
     memory: MemoryFile
     witnesses: MemoryFile
-    train: Train
+    contribute: Mapping[Purpose, Contribute]
 
     def randomness(self, purpose: str, number: int) -> Randomness:
         """The system's; with privacy off keyed by charter, platform and round, so that a run repeats."""
@@ -80,7 +84,11 @@ class Round:
     """One attempt at one round; each question is answered once, and a refused one ends the attempt."""
 
     def __init__(self, member: Member, request: AdvertiseRequest, model: Floats) -> None:
-        self._member, self._request, self._model = member, request, _checked(model, member.charter)
+        self._member, self._request, self._model = (
+            member,
+            request,
+            _checked(model, member.charter.received(request.purpose)),
+        )
         self._spec: RoundSpec = request.spec(hashlib.sha256(model.tobytes()).digest())
         self._state: Advertised | Shared | Masked | Signed | None = None
         self._finished: Signed | None = None
@@ -91,7 +99,7 @@ class Round:
         policy.admit(member.charter, member.platform, member.ledger, self._request)
         member.memory.update(lambda memory: memory.admit(self._spec))
         witness = Witness(*member.ledger.head()) if member.ledger else Witness(0, bytes(32))
-        terms = member.charter.terms()
+        terms = member.charter.terms(self._request.purpose)
         self._state, advert = advertise(member.platform, member.identity, terms, self._spec, witness)
         return advert
 
@@ -105,10 +113,10 @@ class Round:
         return sealed
 
     def upload(self, request: UploadRequest) -> MaskedVector:
-        """Phase 3: open what the others sealed, charge the ledger, train, clip, quantise, mask."""
+        """Phase 3: open what the others sealed, charge the ledger, then contribute: clip, quantise, mask."""
         opened = self._take(Shared).open(request.sealed)
         self._charge()
-        delta = self._member.train(self._model, self._request.round)
+        delta = self._member.contribute[self._request.purpose](self._model, self._request.round)
         self._state, vector = opened.mask(self._quantise(delta))
         return vector
 
@@ -127,15 +135,15 @@ class Round:
         return released
 
     def ticket(self, request: ReplayRequest, now: int) -> Ticket:
-        """After phase 5, once: what opens the round's replay, beside what this site saw of the round itself."""
+        """After phase 5 of a training round, once: what opens its replay, beside what this site saw of it."""
         finished, self._finished = self._finished, None
         seconds = self._member.charter.replay_seconds
-        if finished is None or not seconds:
+        if finished is None or not seconds or self._request.purpose != "train":
             raise OutOfTurn("this round has no replay to wait for")
         return Ticket(
             round=self._spec.round,
             attempt=self._spec.attempt,
-            model=self._spec.model.hex(),
+            model=digest_of(self._model[: self._member.charter.model.parameters]).hex(),
             h2=finished.h2.hex(),
             survivors=tuple(sorted(finished.survivors)),
             bundle=request.bundle.hex(),
@@ -154,19 +162,20 @@ class Round:
             raise LedgerRollback("memory", names[found.platform], why=found.why) from None
 
     def _charge(self) -> None:
-        plan, request = self._member.charter.member(self._member.platform).privacy, self._request
-        if self._member.ledger is not None and plan is not None:
-            entry = Charge(request.run, request.round, request.attempt, "training", plan.per_round)
-            self._member.ledger.charge(entry)
+        member, request = self._member, self._request
+        mechanism = member.charter.mechanism(member.platform, request.purpose)
+        if member.ledger is not None and mechanism is not None:
+            release = policy.RELEASES[request.purpose]
+            member.ledger.charge(Charge(request.run, request.round, request.attempt, release, mechanism))
 
     def _quantise(self, delta: AdapterDelta) -> QuantizedDelta:
-        charter, platform = self._member.charter, self._member.platform
+        charter, platform, purpose = self._member.charter, self._member.platform, self._request.purpose
         if not np.isfinite(delta.values).all():
             raise UpdateNotFinite("the update is not finite", where=platform, hint="lower the learning rate")
-        bound = charter.ring_clip
-        clipped = ClippedDelta(np.clip(delta.values, -bound, bound, out=delta.values), bound)
-        rounding = self._member.randomness("rounding", self._request.round)
-        return charter.terms().ring.quantise(clipped, charter.member(platform).weight, rounding)
+        ring = charter.terms(purpose).ring
+        clipped = ClippedDelta(np.clip(delta.values, -ring.clip, ring.clip, out=delta.values), ring.clip)
+        rounding = self._member.randomness(f"rounding to {purpose}", self._request.round)
+        return ring.quantise(clipped, charter.weight(platform, purpose), rounding)
 
     def _take(self, phase: type[State]) -> State:
         """The state, which is gone from here: whatever fails after this, the phase is not entered again."""
@@ -177,8 +186,8 @@ class Round:
         return state
 
 
-def _checked(model: Floats, charter: Charter) -> Floats:
-    if model.shape != (charter.model.parameters,) or not np.isfinite(model).all():
+def _checked(model: Floats, size: int) -> Floats:
+    if model.shape != (size,) or not np.isfinite(model).all():
         raise WrongModel(
             f"{model.size} values, or not all finite", hint="the charter says how many there are"
         )

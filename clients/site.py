@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Mapping
 from functools import cached_property
 from typing import cast
 
@@ -20,9 +20,10 @@ from clients.config import Engagement, SiteFolder
 from clients.draw import Drawing, require_group
 from clients.memory import MemoryFile
 from clients.platform_data import read_platform
-from clients.round import Member, OutOfTurn, Round
+from clients.round import Contribute, Member, OutOfTurn, Round
+from clients.statistics import exact, moments_of, release
 from clients.trainer import train
-from common.charter import Charter, CharterInvalid
+from common.charter import Charter, CharterInvalid, Purpose
 from common.data.sequences import Sequences
 from common.deltas import AdapterDelta, Floats
 from common.errors import HanseError
@@ -58,7 +59,8 @@ class Site:
     def __init__(self, folder: SiteFolder, engagement: Engagement) -> None:
         self._folder, self._engagement = folder, engagement
         folder.prune_tickets(time.time())
-        self._member = _member(folder, engagement, self._train)
+        contribute: dict[Purpose, Contribute] = {"train": self._train, "statistics": self._statistics}
+        self._member = _member(folder, engagement, contribute)
         self._drawing: Drawing | None = None
         self._round: Round | None = None
         self._answers: dict[bytes, Frame] = {}
@@ -130,6 +132,16 @@ class Site:
         draw = KeyedRandomness("training", charter.seed or 0, platform, number)
         return train(model, size, features, sequences, terms.training, None, draw)
 
+    def _statistics(self, model: Floats, number: int) -> AdapterDelta:
+        """They depend on no model and are released once."""
+        charter, platform = self._member.charter, self._member.platform
+        features, sequences = self._rows
+        moments = moments_of(features, sequences, charter.member(platform).training.history)
+        mechanism = charter.mechanism(platform, "statistics")
+        if mechanism is None:
+            return exact(moments)
+        return release(moments, mechanism.noise_multiplier, OsRandomness())
+
     @cached_property
     def _rows(self) -> tuple[Floats, Sequences]:
         """Item features and training events: every round asks for the same, so they are worked out once."""
@@ -168,13 +180,11 @@ def _next(round_: Round, request: Frame) -> Message:
     raise MalformedRequest("an unknown kind of request", hint="run one version of Hanse at both ends")
 
 
-def _member(
-    folder: SiteFolder, engagement: Engagement, trainer: Callable[[Floats, int], AdapterDelta]
-) -> Member:
+def _member(folder: SiteFolder, engagement: Engagement, contribute: Mapping[Purpose, Contribute]) -> Member:
     config = folder.config()
     if config.ceiling:
         policy.require_public_catalogue(load_scenario(config.scenario))
     ledger = folder.ledger() if config.ceiling else None
     charter: Charter = engagement.charter()
     memory, witnesses = MemoryFile(engagement.memory_path), MemoryFile(folder.witnesses_path)
-    return Member(config.platform, folder.identity(), charter, ledger, memory, witnesses, trainer)
+    return Member(config.platform, folder.identity(), charter, ledger, memory, witnesses, contribute)

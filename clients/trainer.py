@@ -18,9 +18,10 @@ from clients.user_gradients import user_gradients
 from common.data.sequences import Sequences
 from common.deltas import AdapterDelta, Floats
 from common.errors import HanseError
-from common.model.layout import ParamLayout, pack, unpack
+from common.model.base import load_model
+from common.model.layout import ParamLayout, pack
 from common.model.losses import user_losses
-from common.model.sequence import SharedModel, build_model
+from common.model.sequence import SharedModel
 from common.model.training import LocalTraining, Optimizer, Size
 from common.model.windows import Windows, as_tensor, last_windows
 from common.privacy.plan import PrivacyPlan
@@ -81,7 +82,9 @@ def train(
     vector: Floats, size: Size, features: NDArray[np.float32], sequences: Sequences, terms: LocalTraining,
     privacy: PrivacyPlan | None, randomness: OsRandomness | KeyedRandomness,
 ) -> AdapterDelta:  # fmt: skip
-    """One round of local training: ``terms.steps`` steps from ``vector`` (float32, (d,)).
+    """One round of local training: ``terms.steps`` steps from ``vector``, which :func:`load_model` reads.
+
+    The delta is of its trainable parameters, float32, (d,).
 
     With a plan the delta is what DP-SGD at user level releases: every user drawn independently, one clipped
     gradient per user over the whole window, noise, the public denominator. Without one, the same steps with
@@ -90,18 +93,18 @@ def train(
     Raises:
         SilentFailure: a layer never moved, a gradient was not per user, or the result is not finite.
     """
-    model = build_model(size, features.shape[1])
-    unpack(vector, model)
+    model = load_model(vector, size, features.shape[1])
+    before = pack(model)
     shelf = Shelf.of(features, sequences, terms.history)
     if privacy is None:
         _train_openly(model, shelf, terms, randomness)
-        return AdapterDelta(finite_change(model, vector))
+        return AdapterDelta(finite_change(model, before))
     if not isinstance(randomness, OsRandomness):
         raise SilentFailure(
             "private training was given repeatable noise", why="whoever knows the key removes it"
         )
     _train_privately(model, shelf, terms, privacy, randomness)
-    return AdapterDelta(_whole_change(model, vector))
+    return AdapterDelta(_whole_change(model, before))
 
 
 def _train_privately(

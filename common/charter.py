@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self, get_args
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -16,7 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, m
 from common.data.split import DAY
 from common.errors import HanseError
 from common.files import write_atomically
+from common.model.base import map_size
+from common.model.closed_form import StatisticsTerms, packed_size
 from common.model.training import LocalTraining, Size
+from common.privacy.accountant import Mechanism
 from common.privacy.plan import PrivacyPlan
 from common.robust import RobustTerms
 from common.secagg.errors import BadTerms
@@ -25,11 +28,14 @@ from common.secagg.terms import Terms, fewest_platforms
 
 _SIGNED = b"hanse/charter/1"
 # Not in the signed bytes where they say what was so before them, so that older signatures still hold.
-_LATER = ("ring_width", "ring_tensors", "replay_days", "robust")
+_LATER = ("ring_width", "ring_tensors", "replay_days", "robust", "statistics")
 _SUM_OF_SHARES = 1e-9  # ten tenths need not sum to exactly 1
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
+Purpose = Literal["train", "statistics"]
+"""What a round is held for: each kind of release has rounds, a ring and a charge of its own."""
+PURPOSES: Final = get_args(Purpose)
 
 
 class CharterInvalid(HanseError):
@@ -85,12 +91,13 @@ class Charter(_Frozen):
 
     With ``privacy="local"`` every platform's own noise makes all it emits (ε, δ)-DP and ``seed`` is absent;
     with ``privacy="off"`` there is no privacy plan, and a seed makes the run repeatable. ``replay_days``: how long
-    the roster can recompute a round's sum; 0 keeps nothing.
+    the roster can recompute a training round's sum; 0 keeps nothing. ``statistics``: one release that training
+    starts from.
 
     Raises:
         pydantic.ValidationError: on duplicate members, fewer than max(3, colluders + 2) of them, a plan
-        without
-            privacy, privacy without a plan, a seed with privacy on, or groups that the roster is too small for.
+            without privacy, privacy without a plan, a seed with privacy on, groups that the roster is too small
+            for, or statistics that this roster cannot release.
     """
 
     version: Literal[1] = 1
@@ -109,6 +116,7 @@ class Charter(_Frozen):
     privacy: Literal["local", "off"]
     seed: int | None = None
     robust: RobustTerms | None = None
+    statistics: StatisticsTerms | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -150,6 +158,21 @@ class Charter(_Frozen):
             raise ValueError(f"a weight of {min(weights):g} is below the ring's unit, 1/{ring.weight_units}")
         return self
 
+    @model_validator(mode="after")
+    def _statistics_possible(self) -> Self:
+        statistics = self.statistics
+        if statistics is None:
+            return self
+        if (statistics.noise_multiplier is not None) != (self.privacy == "local"):
+            raise ValueError("statistics carry noise with privacy on, and none with it off")
+        if statistics.rank > self.model.features:
+            raise ValueError(f"a map of rank {statistics.rank} between {self.model.features} features")
+        if len(self.members) > self.terms("statistics").ring.most_weight:
+            raise ValueError("so many platforms' statistics do not fit into one sum")
+        if self.robust:
+            raise ValueError("robust terms bound training alone: one platform could spoil the statistics")
+        return self
+
     @property
     def groups(self) -> RobustTerms | None:
         """The terms of random groups, where rounds are cut into any."""
@@ -183,12 +206,68 @@ class Charter(_Frozen):
                 return member
         raise CharterInvalid(f"{platform} is not on the roster", where=self.name)
 
-    def terms(self) -> Terms:
-        """What secure aggregation needs of the agreement."""
+    def rounds_of(self, purpose: Purpose) -> int:
+        """How many rounds of a purpose there are; they count from 1."""
+        if purpose == "statistics":
+            return 0 if self.statistics is None else 1
+        return self.rounds
+
+    def mechanism(self, platform: str, purpose: Purpose) -> Mechanism | None:
+        """What one round of ``purpose`` releases of a platform's users; None with privacy off.
+
+        Raises:
+            CharterInvalid: when the platform is not on the roster, or there are no such rounds.
+        """
+        plan = self.member(platform).privacy
+        if not self.rounds_of(purpose):
+            raise CharterInvalid(f"no rounds of {purpose}", where=self.name)
+        if plan is None:
+            return None
+        if purpose == "statistics" and self.statistics is not None:
+            return self.statistics.mechanism
+        return plan.per_round
+
+    def planned(self, platform: str, purpose: Purpose, done: int = 0) -> list[Mechanism]:
+        """What the rounds of ``purpose`` release that come after the first ``done``; nothing with privacy off.
+
+        Raises:
+            CharterInvalid: when the platform is not on the roster.
+        """
+        left = self.rounds_of(purpose) - done
+        mechanism = self.mechanism(platform, purpose) if left > 0 else None
+        return [] if mechanism is None else [mechanism] * left
+
+    def besides_training(self, platform: str) -> list[Mechanism]:
+        """All that the platform releases beside its training rounds."""
+        others = (purpose for purpose in PURPOSES if purpose != "train")
+        return [mechanism for purpose in others for mechanism in self.planned(platform, purpose)]
+
+    def received(self, purpose: Purpose) -> int:
+        """How many numbers the model has that opens a round: once there are statistics, their map follows."""
+        warm = self.statistics is not None and purpose != "statistics"
+        tail = map_size(self.model.features, self.statistics.rank) if self.statistics and warm else 0
+        return self.model.parameters + tail
+
+    def weight(self, platform: str, purpose: Purpose = "train") -> float:
+        """The platform's weight in a round's mean: by contract in training, and 1 where a plain sum is asked for.
+
+        Raises:
+            CharterInvalid: when it is not on the roster.
+        """
+        member = self.member(platform)
+        return member.weight if purpose == "train" else 1.0
+
+    def terms(self, purpose: Purpose = "train") -> Terms:
+        """What secure aggregation needs of the agreement for a round of ``purpose``."""
         roster = {member.platform: bytes.fromhex(member.public_key) for member in self.members}
-        tensors = tuple(Tensor(tensor.size, tensor.clip) for tensor in self.ring_tensors)
-        ring = Ring(self.ring_clip, self.ring_bits, self.ring_width, tensors)
-        return Terms(self.digest(), roster, self.colluders, self.model.parameters, ring)
+        if purpose == "statistics" and self.statistics is not None:
+            clip = self.statistics.ring_clip(max(member.training.bucket for member in self.members))
+            dimension, ring = packed_size(self.model.features), Ring(clip)
+        else:
+            tensors = tuple(Tensor(tensor.size, tensor.clip) for tensor in self.ring_tensors)
+            ring = Ring(self.ring_clip, self.ring_bits, self.ring_width, tensors)
+            dimension = self.model.parameters
+        return Terms(self.digest(), roster, self.colluders, dimension, ring)
 
 
 class SignedCharter(_Frozen):

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from common.charter import Name
+from common.charter import Name, Purpose
 from common.errors import AggregationAborted
 from common.frame import Frame, Vector
 from common.secagg.draw import Draw
@@ -69,10 +69,12 @@ class RevealRequest(_Request):
 class AdvertiseRequest(_Request):
     """Opens a round; its frame carries the model, float32, shape (d,).
 
-    ``reveals``: where the charter has groups, everyone's revealed value; ``cohort`` is then the group.
+    ``purpose``: what the round's sum is for; each counts its rounds from 1. ``reveals``: where the charter has
+    groups, everyone's revealed value; ``cohort`` is then the group.
     """
 
     kind = "advertise"
+    purpose: Purpose = "train"
     run: Annotated[str, Field(max_length=128)]
     round: Count
     attempt: Count
@@ -81,8 +83,12 @@ class AdvertiseRequest(_Request):
     reveals: tuple[bytes, ...] = ()
 
     def spec(self, model: bytes) -> RoundSpec:
-        """What every platform signs; ``model`` is the SHA-256 of the vector as it was received."""
-        return RoundSpec(self.run, "train", self.round, self.attempt, self.nonce, self.cohort, model)
+        """What every platform signs; ``model`` is the SHA-256 of the vector as it was received.
+
+        What a site remembers counts rounds by the specification's run, so each purpose has a run of its own.
+        """
+        run = self.run if self.purpose == "train" else f"{self.purpose}/{self.run}"
+        return RoundSpec(run, self.purpose, self.round, self.attempt, self.nonce, self.cohort, model)
 
 
 class ShareRequest(_Request):

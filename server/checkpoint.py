@@ -27,15 +27,33 @@ class CheckpointUnreadable(HanseError):
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """After ``round`` finished rounds: the optimiser's state and every outcome so far."""
+    """After ``round`` finished training rounds: the optimiser's state and every outcome so far.
+
+    ``base``: the frozen map, float32, once the charter's statistics were released.
+    """
 
     round: int
     state: OptimizerState
     outcomes: tuple[RoundOutcome, ...]
+    base: Floats | None = None
+
+    @property
+    def model(self) -> Floats:
+        """What the next round's sites receive: the parameters and, behind them, the frozen map."""
+        return self._on_base(self.state.parameters)
+
+    @property
+    def released(self) -> Floats:
+        """What is used and published: the averaged parameters and the frozen map."""
+        return self._on_base(self.state.average)
+
+    def _on_base(self, parameters: Floats) -> Floats:
+        return parameters if self.base is None else np.concatenate([parameters, self.base])
 
     def advanced(self, state: OptimizerState, outcome: RoundOutcome) -> "Checkpoint":
         """The checkpoint one finished round later."""
-        return Checkpoint(self.round + 1, state, (*self.outcomes, outcome))
+        outcomes = (*self.outcomes, outcome)
+        return replace(self, round=self.round + 1, state=state, outcomes=outcomes)
 
     def retired(self) -> "Checkpoint":
         """The same state beside a base model that no site has answered yet.
@@ -84,6 +102,8 @@ class RunFolder:
         """Replace the checkpoint; on disk before this returns."""
         outcomes = json.dumps([outcome.model_dump() for outcome in checkpoint.outcomes])
         tensors = {name: np.ascontiguousarray(getattr(checkpoint.state, name)) for name in _TENSORS}
+        if checkpoint.base is not None:
+            tensors["base"] = checkpoint.base
         metadata = {"round": str(checkpoint.round), "outcomes": outcomes}
         write_atomically(self._checkpoint, save(tensors, metadata))
 
@@ -97,8 +117,9 @@ class RunFolder:
             with safe_open(self._checkpoint, framework="numpy") as file:
                 metadata = file.metadata()
                 state = OptimizerState(*(file.get_tensor(name) for name in _TENSORS))
+                base = file.get_tensor("base") if "base" in file.keys() else None  # noqa: SIM118 - no mapping
             outcomes = tuple(RoundOutcome.model_validate(entry) for entry in json.loads(metadata["outcomes"]))
-            return Checkpoint(int(metadata["round"]), state, outcomes)
+            return Checkpoint(int(metadata["round"]), state, outcomes, base)
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise CheckpointUnreadable(
                 "no readable checkpoint", where=str(self._checkpoint), why=type(error).__name__

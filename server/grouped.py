@@ -50,7 +50,7 @@ def hold_in_groups(
     def hold(place: int, channel: Channel) -> tuple[AggregateDelta, RoundOutcome]:
         own = {"cohort": drawn.groups[place], "nonce": os.urandom(16)}
         crews[place] = Cohort(Meter(channel, cohort.meter.timeout))
-        return hold_opened(crews[place], charter, whole.model_copy(update=own), checkpoint.state.parameters)
+        return hold_opened(crews[place], charter, whole.model_copy(update=own), checkpoint.model)
 
     addresses = [[cohort.address[name] for name in group] for group in drawn.groups]
     results = side_by_side(cohort.meter.channel, addresses, hold)

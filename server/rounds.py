@@ -4,9 +4,9 @@ import hashlib
 import logging
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from common.charter import Charter
+from common.charter import Charter, Purpose
 from common.deltas import AggregateDelta, Floats
 from common.errors import AggregationAborted, PrivacyRefused
 from common.replies import body_of, masked_vector
@@ -23,6 +23,7 @@ from server.gates import PublicScore, require_score, settle
 from server.grouped import hold_in_groups
 from server.outcome import RoundOutcome
 from server.robust import judge
+from server.warm_start import warm_start
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ class Service:
 
 
 def conduct(channel: Channel, folder: RunFolder, watch: Watch, service: Service | None = None) -> Checkpoint:
-    """Hold every round that is left, saving each before the next begins.
+    """Hold every round that is left, saving each before the next begins; the statistics come first.
 
     A platform that a round finds guilty of spoiling it is left out of those that follow.
 
@@ -55,7 +56,7 @@ def conduct(channel: Channel, folder: RunFolder, watch: Watch, service: Service 
     service, retired, roster = service or Service(), False, roster_of(charter)
     require_score(charter, service.score)
     archive = Archive.of(folder.path, charter)
-    while checkpoint.round < charter.rounds:
+    while due := _due(charter, checkpoint):
         cohort = Cohort(Meter(channel, service.timeout))
         try:
             mean, outcome = _hold(cohort, charter, checkpoint, folder, roster, archive)
@@ -71,13 +72,24 @@ def conduct(channel: Channel, folder: RunFolder, watch: Watch, service: Service 
             checkpoint, retired = checkpoint.retired(), True
             folder.save(checkpoint)
             continue
-        before, checkpoint = checkpoint.state, settle(charter, checkpoint, mean, outcome, service.score)
+        before = checkpoint.state
+        if due == "statistics" and mean is not None:
+            checkpoint = replace(checkpoint, base=warm_start(charter, mean, outcome.survivors))
+        else:
+            checkpoint = settle(charter, checkpoint, mean, outcome, service.score)
         retired, roster = False, _without_culprits(roster, cohort, charter)
         folder.save(checkpoint)
         if mean is not None:
             archive.hand_over(cohort, before, mean, checkpoint.state)
-        watch(checkpoint.outcomes[-1])
+        if due == "train":
+            watch(checkpoint.outcomes[-1])
     return checkpoint
+
+
+def _due(charter: Charter, checkpoint: Checkpoint) -> Purpose | None:
+    if charter.statistics is not None and checkpoint.base is None:
+        return "statistics"
+    return "train" if checkpoint.round < charter.rounds else None
 
 
 def roster_of(charter: Charter) -> tuple[str, ...]:
@@ -93,7 +105,15 @@ def _hold(
     roster: tuple[str, ...],
     archive: Archive,
 ) -> tuple[Floats | None, RoundOutcome]:
-    """One round's update as the charter's robust terms leave it: None where no sum is within the norm bound."""
+    """The mean of the round that is due; of training as robust terms leave it: None where no sum is within bounds.
+
+    The statistics ask for no model; their attempts open with one all the same, as it is what no sum is made twice
+    over.
+    """
+    if _due(charter, checkpoint) == "statistics":
+        opening = opening_of(charter, folder, "statistics", 1, roster)
+        delta, outcome = hold_opened(cohort, charter, opening, checkpoint.model)
+        return delta.mean, outcome
     robust = charter.robust
     if robust and charter.groups:
         sums, outcome = hold_in_groups(cohort, charter, robust, checkpoint, folder, hold_opened)
@@ -114,19 +134,27 @@ def hold_round(
     roster: tuple[str, ...] | None = None,
     archive: Archive | None = None,
 ) -> tuple[AggregateDelta, RoundOutcome]:
-    """One round from the open question to the unmasked mean; asks ``roster``, or everyone.
+    """One training round from the open question to the unmasked mean; asks ``roster``, or everyone.
 
     Raises:
         AggregationAborted: with the reason, when a phase ends with fewer than max(threshold, n_min) platforms.
     """
-    opening = AdvertiseRequest(
+    opening = opening_of(charter, folder, "train", checkpoint.round + 1, roster)
+    return hold_opened(cohort, charter, opening, checkpoint.model, archive)
+
+
+def opening_of(
+    charter: Charter, folder: RunFolder, purpose: Purpose, number: int, roster: tuple[str, ...] | None = None
+) -> AdvertiseRequest:
+    """A new attempt at round ``number`` of ``purpose``, for ``roster`` or everyone."""
+    return AdvertiseRequest(
+        purpose=purpose,
         run=charter.digest().hex(),
-        round=checkpoint.round + 1,
+        round=number,
         attempt=folder.next_attempt(),
         nonce=os.urandom(16),
         cohort=roster or roster_of(charter),
     )
-    return hold_opened(cohort, charter, opening, checkpoint.state.parameters, archive)
 
 
 def hold_opened(
@@ -136,8 +164,8 @@ def hold_opened(
     model: Floats,
     archive: Archive | None = None,
 ) -> tuple[AggregateDelta, RoundOutcome]:
-    """The five phases of ``opening`` over ``model``, float32 (d,); raises as :func:`hold_round`."""
-    terms = charter.terms()
+    """The five phases of ``opening``, which carries ``model``, float32; raises as :func:`hold_round`."""
+    terms = charter.terms(opening.purpose)
     spec = opening.spec(hashlib.sha256(model.tobytes()).digest())
 
     digest = spec.digest(terms)

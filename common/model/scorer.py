@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from common.data.sequences import Sequences
 from common.deltas import Floats
-from common.model.layout import unpack
+from common.model.base import load_model
 from common.model.losses import shifted
-from common.model.sequence import TEMPERATURE, build_model, recency_queries
+from common.model.sequence import TEMPERATURE, recency_queries
 from common.model.training import HISTORY, Size
 from common.model.windows import PADDING, Windows, as_tensor, gather, last_windows
 
@@ -21,15 +21,14 @@ _BLOCK: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class Scorer:
-    """The shared model at ``vector`` (float32, (d,)), ready to rank; it holds no user's data."""
+    """The shared model at ``vector``, as :func:`load_model` reads it, ready to rank; it holds no user's data."""
 
     vector: Floats
     size: Size
 
     def queries(self, histories: Sequences, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Where each user's history points, float32, (users, F)."""
-        model = build_model(self.size, features.shape[1])
-        unpack(self.vector, model)
+        model = load_model(self.vector, self.size, features.shape[1])
         return _last_queries(model.eval(), histories, as_tensor(features))
 
     def scores(self, histories: Sequences, features: NDArray[np.float32]) -> NDArray[np.float32]:

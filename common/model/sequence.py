@@ -45,6 +45,7 @@ class SharedModel(nn.Module):
     def __init__(self, dimensions: Dimensions, features: int) -> None:
         super().__init__()
         self.width = dimensions.width
+        self.base: nn.Module = nn.Identity()  # what the residual corrects; frozen, and no part of the layout
         self.adapter = BottleneckAdapter(features, dimensions.width, dimensions.bottleneck)
         self.positions = nn.Embedding(HISTORY, dimensions.width)
         self.block = Block(dimensions)
@@ -57,7 +58,7 @@ class SharedModel(nn.Module):
         places = torch.arange(length).expand(batch, length)
         stream = self.adapter(history) + self.positions(places)  # (B, L, width)
         stream = normalise(self.block(stream)) / math.sqrt(self.width)
-        queries: torch.Tensor = recency_queries(history) + self.residual(stream)
+        queries: torch.Tensor = self.base(recency_queries(history)) + self.residual(stream)
         return queries
 
 

@@ -74,13 +74,13 @@ class PrivacyPlan(BaseModel):
         """What all rounds together release."""
         return Mechanism(self.noise_multiplier, self.sample_rate, self.rounds * self.local_steps)
 
-    def forecast(self) -> Epsilon:
-        """ε of the whole plan, from public constants alone.
+    def forecast(self, besides: Iterable[Mechanism] = ()) -> Epsilon:
+        """ε of the whole plan and of what is released ``besides`` training, from public constants alone.
 
-        Guarantee: the result's ``prv`` is at most the plan's ``epsilon``.
+        Guarantee: the result's ``prv`` is that of the composed releases, and at most the plan's ``epsilon``.
         Refuses: a plan that would spend more than it claims (:class:`PlanUnsound`).
         """
-        spent = epsilon_of([self.whole], self.delta)
+        spent = epsilon_of([self.whole, *besides], self.delta)
         if not spent.prv <= self.epsilon:
             raise PlanUnsound(f"spends ε = {spent.prv:.3f}, claims {self.epsilon:g}", where="privacy plan")
         return spent

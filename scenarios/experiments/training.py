@@ -63,7 +63,7 @@ def _federate(ground: Ground, cell: Cell, folder: Path, told: RoundsDone, engine
             told(outcome.number)
             log(outcome.number, outcome.scalars())
 
-        return conduct(watch).state.average
+        return conduct(watch).released
 
 
 def _fit(ground: Ground, cell: Cell, platforms: list[str]) -> Floats:

@@ -17,6 +17,8 @@ from clients.policy import (
 )
 from common.charter import Charter, CharterInvalid
 from common.errors import PrivacyRefused
+from common.model.closed_form import StatisticsTerms
+from common.privacy.accountant import epsilon_of
 from common.privacy.errors import CeilingExceeded, PlanUnsound
 from common.privacy.ledger import Ceiling, Charge, Ledger
 from common.privacy.plan import PrivacyPlan
@@ -103,6 +105,50 @@ def test_what_was_charged_by_any_run_counts(draft: Draft, ledger: Any, plan: Pri
         book.charge(Charge("another run", number, 1, "statistics", plan.per_round))
     with pytest.raises(CeilingExceeded):
         admit(charter, "salt", book, opening(charter))
+
+
+STATISTICS = {"statistics": StatisticsTerms(noise_multiplier=1.5, rank=4)}
+
+
+def test_every_purpose_that_is_left_must_fit(draft: Draft, ledger: Any, plan: PrivacyPlan) -> None:
+    """A ceiling that training alone would keep: with the statistics it is passed, until they are paid for."""
+    charter = draft(private=True, **STATISTICS)
+    statistics = charter.besides_training("salt")
+    both = epsilon_of([plan.whole, *statistics], 1e-5).prv
+    assert plan.forecast().prv < 0.9 * both
+    book = ledger(0.95 * both)
+    for purpose in ("statistics", "train"):
+        with pytest.raises(CeilingExceeded):
+            admit(charter, "salt", book, opening(charter, purpose=purpose))
+    book = Ledger.open(book.path, Ceiling(1.01 * both, 1e-5))
+    admit(charter, "salt", book, opening(charter, purpose="statistics"))
+    book.charge(Charge(charter.digest().hex(), 1, 1, "statistics", statistics[0]))
+    admit(charter, "salt", book, opening(charter))
+    with pytest.raises(CeilingExceeded):  # a second attempt is a second release
+        admit(charter, "salt", book, opening(charter, purpose="statistics", attempt=2))
+
+
+@pytest.mark.parametrize("number", [0, 2])
+def test_statistics_are_released_in_one_round_or_not_at_all(draft: Draft, ledger: Any, number: int) -> None:
+    charter = draft(private=True, **STATISTICS)
+    with pytest.raises(OutsideCharter, match="for statistics"):
+        admit(charter, "salt", ledger(8.0), opening(charter, purpose="statistics", round=number))
+    without = draft(private=True)
+    with pytest.raises(OutsideCharter, match="charter's 0 for statistics"):
+        admit(without, "salt", ledger(8.0), opening(without, purpose="statistics"))
+
+
+def test_a_plan_that_forgets_the_statistics_is_not_pinned(draft: Draft) -> None:
+    charter = draft(private=True, **STATISTICS)
+    accept(charter, "salt")
+    members = tuple(
+        member.model_copy(
+            update={"privacy": member.privacy and member.privacy.model_copy(update={"epsilon": 0.6})}
+        )
+        for member in charter.members
+    )
+    with pytest.raises(PlanUnsound):
+        accept(charter.model_copy(update={"members": members}), "salt")
 
 
 def test_a_platform_that_is_not_on_the_roster(draft: Draft) -> None:

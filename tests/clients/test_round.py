@@ -37,7 +37,7 @@ def member(
             ledger,
             memory,
             witnesses,
-            lambda model, number: AdapterDelta(update),
+            {"train": lambda model, number: AdapterDelta(update)},
         )
 
     return make
@@ -53,7 +53,7 @@ def opening(charter: Charter, **changes: Any) -> AdvertiseRequest:
 def quantised(member: Member, number: int = 1) -> np.ndarray:
     return (
         Round(member, opening(member.charter, round=number), MODEL)
-        ._quantise(member.train(MODEL, number))
+        ._quantise(member.contribute["train"](MODEL, number))
         .lanes
     )
 

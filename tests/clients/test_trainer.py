@@ -5,6 +5,7 @@ import torch
 from clients import trainer
 from clients.trainer import SilentFailure, train
 from common.data.sequences import Sequences
+from common.model.base import load_model
 from common.model.layout import pack
 from common.model.sequence import build_model
 from common.model.training import LocalTraining
@@ -89,8 +90,7 @@ def test_every_loss_and_optimiser_learns(loss, optimizer, vector, features, sequ
 
 
 def mean_loss(vector, features, sequences, terms):
-    model = build_model("tiny", features.shape[1])
-    trainer.unpack(vector, model)
+    model = load_model(vector, "tiny", features.shape[1])
     shelf = trainer.Shelf.of(features, sequences, terms.history)
     everyone = np.arange(sequences.users)
     with torch.no_grad():

@@ -10,6 +10,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import ValidationError
 
 from common.charter import Charter, CharterInvalid, ServerTraining, SignedCharter, TensorClip
+from common.model.closed_form import StatisticsTerms
+from common.privacy.accountant import Mechanism
 from common.privacy.plan import PrivacyPlan
 from common.robust import RobustTerms
 
@@ -78,6 +80,7 @@ EDITS: dict[str, Callable[[Charter], dict[str, object]]] = {
     "server": lambda charter: {"server": ServerTraining(learning_rate=0.02)},
     "seed": lambda charter: {"seed": 8},
     "robust": lambda charter: {"robust": RobustTerms(norm_bound=1.0)},
+    "statistics": lambda charter: {"statistics": StatisticsTerms(noise_multiplier=None, rank=4)},
 }
 
 
@@ -235,3 +238,41 @@ def test_an_unknown_key_in_the_file_is_refused(draft: Draft, identity: Identity,
     (tmp_path / "charter.json").write_text(json.dumps(content))
     with pytest.raises(CharterInvalid):
         SignedCharter.load(tmp_path / "charter.json")
+
+
+@pytest.mark.parametrize(
+    ("private", "changes", "reason"),
+    [
+        (True, {"statistics": StatisticsTerms(noise_multiplier=None, rank=4)}, "carry noise with privacy on"),
+        (False, {"statistics": StatisticsTerms(noise_multiplier=1.0, rank=4)}, "none with it off"),
+        (False, {"statistics": StatisticsTerms(noise_multiplier=None, rank=17)}, "rank 17 between 16"),
+        (
+            False,
+            {
+                "statistics": StatisticsTerms(noise_multiplier=None, rank=4),
+                "robust": RobustTerms(norm_bound=1.0),
+            },
+            "one platform could spoil the statistics",
+        ),
+    ],
+)
+def test_statistics_that_this_charter_cannot_release(
+    draft: Draft, private: bool, changes: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(ValidationError, match=reason):
+        draft(private=private, **changes)
+
+
+def test_each_purpose_has_a_vector_a_ring_and_a_mechanism_of_its_own(draft: Draft, plan: PrivacyPlan) -> None:
+    charter = draft(private=True, statistics=StatisticsTerms(noise_multiplier=5.0, rank=4))
+    training, statistics = charter.terms(), charter.terms("statistics")
+    assert (training.dimension, statistics.dimension) == (24, 16 * 17 // 2 + 16 * 16)
+    assert statistics.ring.clip == 160 + 8 * 5.0
+    assert training.digest() != statistics.digest()
+    assert charter.mechanism("salt", "train") == plan.per_round
+    assert charter.mechanism("salt", "statistics") == Mechanism(5.0, 1.0, 1)
+    assert charter.besides_training("salt") == [Mechanism(5.0, 1.0, 1)]
+    assert (charter.received("statistics"), charter.received("train")) == (24, 24 + 2 * 16 * 4)
+    with pytest.raises(CharterInvalid, match="no rounds of statistics"):
+        draft(private=True).mechanism("salt", "statistics")
+    assert draft(private=True).besides_training("salt") == []
