@@ -61,9 +61,10 @@ def statement(site: SiteFolder) -> Statement:
     ledger = site.ledger()
     entries, ceiling = ledger.entries(), ledger.ceiling
     own = site.identity().public_key().public_bytes_raw().hex()
-    told = MemoryFile(site.witnesses_path).read().witnesses
+    memory = MemoryFile(site.witnesses_path).read()
+    told = memory.witnesses
     if own in told:
-        _refuse_older(told[own], entries, str(ledger.path))
+        _refuse_older(told[own], memory.least.get(own, 0), entries, str(ledger.path))
     history = ledger.history()
     return Statement(
         ceiling=ceiling,
@@ -75,12 +76,13 @@ def statement(site: SiteFolder) -> Statement:
     )
 
 
-def _refuse_older(told: Witness, entries: Sequence[Entry], where: str) -> None:
-    if told.counter > len(entries) or (told.counter and entries[told.counter - 1].head != told.head):
+def _refuse_older(told: Witness, least: int, entries: Sequence[Entry], where: str) -> None:
+    expected = max(told.counter, least)
+    if expected > len(entries) or (told.counter and entries[told.counter - 1].head != told.head):
         raise LedgerCorrupt(
             "this is not the ledger that this site showed its peers",
             where=where,
-            why=f"they were shown entry {told.counter}, and here are {len(entries)}",
+            why=f"they expect entry {expected}, and here are {len(entries)}",
             hint="restore the newest ledger; peers refuse this one",
         )
 
