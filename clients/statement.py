@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from clients import policy
 from clients.config import SiteFolder
 from clients.memory import MemoryFile
-from common.charter import Charter
-from common.privacy.accountant import Epsilon, Mechanism, epsilon_of
+from common.privacy.accountant import Epsilon, epsilon_of
 from common.privacy.errors import LedgerCorrupt
 from common.privacy.ledger import RELEASE_KINDS, Ceiling, Entry, ReleaseKind
 from common.privacy.plan import PrivacyPlan
@@ -25,7 +25,10 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class NextPlan:
-    """The charter pinned last: of its ``rounds`` the ``left`` ones would bring ε to ``total``."""
+    """The charter pinned last: the ``left`` of its ``rounds``, and its other releases, bring ε to ``total``.
+
+    A round that is held again would cost one more.
+    """
 
     charter: str
     rounds: int
@@ -102,20 +105,14 @@ def _kinds(entries: Sequence[Entry], delta: float) -> list[Kind]:
 def _next_plan(site: SiteFolder, entries: Sequence[Entry], ceiling: Ceiling) -> NextPlan | None:
     if not site.has_charter():
         return None
-    charter = site.latest().charter()
-    plan = charter.member(site.config().platform).privacy
-    if plan is None:
+    charter, platform = site.latest().charter(), site.config().platform
+    if charter.member(platform).privacy is None:
         return None
-    unpaid = _unpaid(charter, plan, entries)
+    done = policy.rounds_charged(charter, entries)
+    unpaid = policy.planned_after(charter, platform, done)
     total = epsilon_of([*(entry.charge.mechanism for entry in entries), *unpaid], ceiling.delta)
-    return NextPlan(charter.name, charter.rounds, len(unpaid), total, total.prv <= ceiling.epsilon)
-
-
-def _unpaid(charter: Charter, plan: PrivacyPlan, entries: Sequence[Entry]) -> list[Mechanism]:
-    """The rounds after the last that was charged; a round that is held again would cost one more."""
-    run = charter.digest().hex()
-    last = max((entry.charge.round for entry in entries if entry.charge.run == run), default=0)
-    return [plan.per_round] * (charter.rounds - last)
+    left = charter.rounds - done["train"]
+    return NextPlan(charter.name, charter.rounds, left, total, total.prv <= ceiling.epsilon)
 
 
 def as_document(found: Statement) -> dict[str, Any]:
