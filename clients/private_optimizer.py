@@ -4,12 +4,16 @@ Opacus clips each user's gradient, sums, and divides by the public denominator; 
 """
 
 from collections.abc import Iterable
+from typing import Final
 
 import torch
 from opacus.optimizers import DPOptimizer
 from torch.optim import Optimizer
 
 from common.randomness import OsRandomness
+
+# Norms are rounded to float32: clipping to a hair less than C keeps what is rounded down within C.
+_ROUNDING: Final = 2.0**-18
 
 
 class OsNoiseOptimizer(DPOptimizer):  # type: ignore[misc]  # Opacus ships no types
@@ -32,9 +36,12 @@ class OsNoiseOptimizer(DPOptimizer):  # type: ignore[misc]  # Opacus ships no ty
         if min(noise_multiplier, clip, denominator) <= 0:
             raise ValueError("noise multiplier, clip and denominator are positive")
         super().__init__(
-            optimizer, noise_multiplier=noise_multiplier, max_grad_norm=clip, expected_batch_size=denominator
+            optimizer,
+            noise_multiplier=noise_multiplier,
+            max_grad_norm=clip * (1 - _ROUNDING),
+            expected_batch_size=denominator,
         )
-        self._noise = noise
+        self._noise, self._spread = noise, noise_multiplier * clip
 
     def step_over(self, parts: Iterable[torch.Tensor]) -> None:
         """One step of an optimiser of one parameter (d,), on users' gradients that come in parts, (b, d) each.
@@ -57,10 +64,9 @@ class OsNoiseOptimizer(DPOptimizer):  # type: ignore[misc]  # Opacus ships no ty
 
     def add_noise(self) -> None:
         """Write summed gradient plus noise of standard deviation σC to ``p.grad``, for every parameter."""
-        spread = self.noise_multiplier * self.max_grad_norm
         for p in self.params:
             draws = self._noise.normal(p.numel())
-            draws *= spread
+            draws *= self._spread
             p.grad = torch.from_numpy(draws).to(p.dtype).view_as(p).add_(p.summed_grad)
 
 

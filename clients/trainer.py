@@ -97,19 +97,24 @@ def train(
     unpack(vector, model)
     shelf = Shelf.of(features, sequences, terms.history)
     if privacy is None:
-        _train_openly(model, shelf, terms, randomness)
+        train_openly(model, shelf, terms, randomness)
         return AdapterDelta(finite_change(model, vector))
     if not isinstance(randomness, OsRandomness):
         raise SilentFailure(
             "private training was given repeatable noise", why="whoever knows the key removes it"
         )
-    _train_privately(model, shelf, terms, privacy, randomness)
+    train_privately(model, shelf, terms, privacy, randomness)
     return AdapterDelta(_whole_change(model, vector))
 
 
-def _train_privately(
+def train_privately(
     model: SharedModel, shelf: Shelf, terms: LocalTraining, plan: PrivacyPlan, randomness: OsRandomness
 ) -> None:
+    """``plan.local_steps`` steps of DP-SGD, which change ``model``.
+
+    Raises:
+        NotPerUser: as :func:`train` says.
+    """
     validate(model, shelf.features.shape[1])
     buffer = GradientBuffer(model)
     optimizer = OsNoiseOptimizer(
@@ -124,7 +129,8 @@ def _train_privately(
         optimizer.step_over(buffer.parts(partial(shelf.losses, model, users, terms, randomness)))
 
 
-def _train_openly(model: SharedModel, shelf: Shelf, terms: LocalTraining, randomness: Randomness) -> None:
+def train_openly(model: SharedModel, shelf: Shelf, terms: LocalTraining, randomness: Randomness) -> None:
+    """``terms.steps`` steps with neither clipping nor noise, which change ``model``."""
     optimizer = local_optimizer(model.parameters(), terms)
     for _ in range(terms.steps):
         users = poisson_sample(shelf.windows.users, terms.sample_rate, randomness)
