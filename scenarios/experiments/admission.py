@@ -8,7 +8,7 @@ from clients.config import SiteFolder
 from common.privacy.accountant import Mechanism, epsilon_of
 from common.privacy.errors import CeilingExceeded
 from scenarios.experiments.cells import cells, slug
-from scenarios.experiments.drafting import member_plan
+from scenarios.experiments.drafting import bill
 from scenarios.experiments.ground import declared
 from scenarios.experiments.report.record import Cell
 from scenarios.experiments.spec import ExperimentSpec
@@ -49,12 +49,12 @@ def _accounts(
     spec: ExperimentSpec, name: str, scenario: ScenarioSpec, new: Sequence[Cell]
 ) -> Iterator[_Account]:
     """A named site pays for all cells from one ledger; a what-if has one of its own in every cell."""
-    bills = [(cell.epsilon, member_plan(spec, scenario, cell.epsilon).whole) for cell in new if cell.epsilon]
+    bills = [(cell.epsilon, bill(spec, scenario, cell)) for cell in new if cell.epsilon]
     if spec.sites is None:
-        for epsilon, bill in bills:
-            yield _Account(spec.privacy.ceiling or epsilon, (), (bill,))
+        for epsilon, planned in bills:
+            yield _Account(spec.privacy.ceiling or epsilon, (), planned)
     elif bills and spec.privacy.ceiling:
-        planned = tuple(bill for _, bill in bills)
+        planned = tuple(mechanism for _, billed in bills for mechanism in billed)
         yield _named_account(SiteFolder(Path(spec.sites) / name), spec.privacy.ceiling, planned)
 
 
