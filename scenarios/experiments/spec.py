@@ -63,7 +63,7 @@ class Statistics(Ridge):
     when both are composed.
     """
 
-    share: Annotated[float, Field(gt=0, lt=1)] = 1 / 3
+    share: Annotated[float, Field(gt=0, lt=1)] = 0.33
 
 
 class ExperimentSpec(_Table):

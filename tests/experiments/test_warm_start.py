@@ -44,13 +44,13 @@ def test_statistics_add_a_federation_beside_the_plain_one(
 
 
 def test_the_budget_is_split_by_a_public_rule_and_composed(spec: ExperimentSpec) -> None:
-    """A third of ε by themselves; what training adds to them is calibrated on both, and no ε is added up."""
+    """A share of ε by themselves; what training adds to them is calibrated on both, and no ε is added up."""
     salt, delta = declared(spec)["salt"], spec.privacy.delta
     terms = statistics_terms(spec, "federated-warm", 8.0)
     assert terms is not None
     assert terms.noise_multiplier is not None
     alone = epsilon_of([Mechanism(terms.noise_multiplier, 1.0, 1)], delta).prv
-    assert 0.99 * 8 / 3 < alone <= 8 / 3
+    assert 0.99 * 0.33 * 8 < alone <= 0.33 * 8
     plain, warm = member_plan(spec, salt, 8.0), member_plan(spec, salt, 8.0, "federated-warm")
     assert warm.noise_multiplier > plain.noise_multiplier
     assert 7.9 < epsilon_of(bill(spec, salt, WARM), delta).prv <= 8
