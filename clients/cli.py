@@ -56,25 +56,9 @@ def run(
 def ledger(
     folder: Folder, as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False
 ) -> None:
-    """What the site has spent, and what its ceiling leaves."""
+    """What the site has spent, what its ceiling leaves, and what the next plan would cost."""
     from clients.config import SiteFolder
-    from common.privacy.plan import PrivacyPlan
+    from clients.statement import as_document, as_text, statement
 
-    book = SiteFolder(folder).ledger()
-    ceiling = book.ceiling
-    spent, entries = book.spent(), book.entries()
-    if as_json:
-        fields = {
-            "unit": PrivacyPlan.unit,
-            "adjacency": PrivacyPlan.adjacency,
-            "delta": spent.delta,
-            "epsilon_prv": spent.prv,
-        }
-        more = {"epsilon_rdp": spent.rdp, "ceiling": ceiling.epsilon, "releases": len(entries)}
-        typer.echo(json.dumps(fields | more))
-        return
-    typer.echo(f"spent    ε = {spent.prv:.3f} at δ = {spent.delta:g} (PRV; RDP bounds it by {spent.rdp:.3f})")
-    typer.echo(
-        f"ceiling  ε = {ceiling.epsilon:g}, of which {max(0.0, ceiling.epsilon - spent.prv):.3f} is left"
-    )
-    typer.echo(f"unit     {PrivacyPlan.unit}; {PrivacyPlan.adjacency}; {len(entries)} releases")
+    found = statement(SiteFolder(folder))
+    typer.echo(json.dumps(as_document(found)) if as_json else as_text(found))

@@ -137,6 +137,10 @@ class SiteFolder:
             )
         return Engagement(max(pinned, key=lambda path: path.stat().st_mtime_ns).parent)
 
+    def has_charter(self) -> bool:
+        """Whether any charter is pinned here."""
+        return any(self.path.glob("charters/*/charter.json"))
+
     def exists(self) -> bool:
         """Whether a site was made here."""
         return self._key.exists()

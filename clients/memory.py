@@ -28,11 +28,16 @@ class MemoryFile:
         """
         try:
             with locked(self.path):
-                write_atomically(self.path, change(self._load()).to_json().encode())
+                write_atomically(self.path, change(self.read()).to_json().encode())
         except OSError as error:
             raise self._unavailable("cannot write", error) from error
 
-    def _load(self) -> Memory:
+    def read(self) -> Memory:
+        """The memory; an empty one where none was written.
+
+        Raises:
+            MemoryUnavailable: when it is there and cannot be read.
+        """
         try:
             return Memory.from_json(self.path.read_text())
         except FileNotFoundError:

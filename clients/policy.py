@@ -1,11 +1,12 @@
 """What the platform allows, whatever the coordinator asks: checked before a row is read."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from common.charter import PURPOSES, Charter, CharterInvalid, Purpose
 from common.errors import PrivacyRefused
-from common.privacy.ledger import Ledger
+from common.privacy.accountant import Mechanism
+from common.privacy.ledger import Entry, Ledger, ReleaseKind
 from common.requests import AdvertiseRequest, CommitRequest
 from common.robust import RobustTerms
 from scenarios.platforms.spec import ScenarioSpec
@@ -57,7 +58,7 @@ def accept(charter: Charter, platform: str) -> None:
         plan.forecast(charter.besides_training(platform))
 
 
-RELEASES: Final[Mapping[Purpose, str]] = {"train": "training", "statistics": "statistics"}
+RELEASES: Final[Mapping[Purpose, ReleaseKind]] = {"train": "training", "statistics": "statistics"}
 """What a round of each purpose is called in the ledger."""
 
 
@@ -80,16 +81,21 @@ def admit(charter: Charter, platform: str, ledger: Ledger | None, request: Adver
         raise ProtectionWithoutCeiling("this site has no privacy ceiling", hint="add [ceiling] to site.toml")
     _inside(charter, request)
     if plan is not None and ledger is not None:
-        done = _done(ledger, request)
-        ledger.admit([one for kind in PURPOSES for one in charter.planned(platform, kind, done[kind])])
+        done = {**rounds_charged(charter, ledger.entries()), request.purpose: request.round - 1}
+        ledger.admit(planned_after(charter, platform, done))
 
 
-def _done(ledger: Ledger, request: AdvertiseRequest) -> Mapping[Purpose, int]:
-    """By purpose, how many of a run's rounds need no further charge: those before this one, and those charged."""
-    charges = [entry.charge for entry in ledger.entries()]
-    last = {(charge.run, charge.release): charge.round for charge in charges}  # within a run they only rise
-    done = {purpose: last.get((request.run, release), 0) for purpose, release in RELEASES.items()}
-    return {**done, request.purpose: request.round - 1}
+def rounds_charged(charter: Charter, entries: Iterable[Entry]) -> dict[Purpose, int]:
+    """By purpose, the last of the charter's rounds that a ledger has a charge for, 0 where none."""
+    run = charter.digest().hex()
+    # Within a run they only rise.
+    last = {entry.charge.release: entry.charge.round for entry in entries if entry.charge.run == run}
+    return {purpose: last.get(release, 0) for purpose, release in RELEASES.items()}
+
+
+def planned_after(charter: Charter, platform: str, done: Mapping[Purpose, int]) -> list[Mechanism]:
+    """What the charter still releases of a platform's users after ``done`` rounds of each purpose."""
+    return [one for purpose in PURPOSES for one in charter.planned(platform, purpose, done[purpose])]
 
 
 def admit_draw(charter: Charter, request: CommitRequest) -> RobustTerms:

@@ -92,6 +92,7 @@ class Round:
         self._spec: RoundSpec = request.spec(hashlib.sha256(model.tobytes()).digest())
         self._state: Advertised | Shared | Masked | Signed | None = None
         self._finished: Signed | None = None
+        self._shown: dict[str, Advert] = {}
 
     def advertise(self) -> Advert:
         """Phase 1: admit the plan, remember the attempt, publish fresh keys."""
@@ -131,6 +132,7 @@ class Round:
         state = self._take(Signed)
         self._member.memory.update(lambda memory: memory.released(self._spec))
         released = state.release(request.signatures)
+        self._saw_releases(state.signers(request.signatures))
         self._finished = state
         return released
 
@@ -155,11 +157,20 @@ class Round:
         """Peers are known by their keys: a ledger spans charters, and so does what others saw of it."""
         roster = self._member.charter.terms().roster
         names = {key.hex(): name for name, key in roster.items()}
-        seen = [replace(advert, platform=roster[advert.platform].hex()) for advert in adverts]
+        seen = {
+            advert.platform: replace(advert, platform=roster[advert.platform].hex()) for advert in adverts
+        }
         try:
-            self._member.witnesses.update(lambda memory: memory.witness(seen))
+            self._member.witnesses.update(lambda memory: memory.witness(seen.values()))
         except LedgerRollback as found:
             raise LedgerRollback("memory", names[found.platform], why=found.why) from None
+        self._shown = seen
+
+    def _saw_releases(self, signers: list[str]) -> None:
+        """In a private round each of them charged its ledger, so the next head it shows is another."""
+        if self._member.ledger is not None:
+            shown = [self._shown[name] for name in signers]
+            self._member.witnesses.update(lambda memory: memory.saw_release(shown))
 
     def _charge(self) -> None:
         member, request = self._member, self._request

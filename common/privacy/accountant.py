@@ -1,9 +1,12 @@
-"""ε of a history of releases: PRV is the figure, RDP the bound that must lie above it.
+"""ε of a history of releases: PRV is the figure, PLD a second opinion, RDP a bound that lies above both.
 
-Both are Opacus'. PRV: Gopi, Lee and Wutschitz, "Numerical Composition of Differential Privacy" (2021); its
-upper bound is stated, error included. RDP: Mironov, Talwar and Zhang, "Rényi Differential Privacy of the
-Sampled Gaussian Mechanism" (2019). ε is always that of the composed history, never a sum of the rounds' own
-ε.
+PRV and RDP are Opacus'. PRV: Gopi, Lee and Wutschitz, "Numerical Composition of Differential Privacy" (2021);
+its upper bound is stated, error included. RDP: Mironov, Talwar and Zhang, "Rényi Differential Privacy of the
+Sampled Gaussian Mechanism" (2019). PLD is dp-accounting's (:mod:`common.privacy.pld`). ε is always that of the
+composed history, never a sum of the rounds' own ε.
+
+Where a figure is stated or decides, all three are computed and must agree (:func:`epsilon_of`). A search looks
+at PRV alone (:func:`prv_of`), and what fits by RDP's bound needs no other (:func:`upper_bound`).
 """
 
 import math
@@ -12,7 +15,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
@@ -22,16 +25,16 @@ from opacus.accountants import PRVAccountant, RDPAccountant
 from opacus.accountants.analysis.rdp import compute_rdp, get_privacy_spent
 
 from common.privacy.errors import AccountantsDisagree, PlanUnsound
+from common.privacy.pld import pld_epsilon
 
 PRV_ERROR: Final = 0.01  # PRV adds it to its estimate to make it an upper bound
+PLD_MARGIN: Final = (0.02, 0.02)  # how far PRV and PLD may lie apart: this, and this share of PLD's ε
+ORDERS: Final = RDPAccountant.DEFAULT_ALPHAS
 _SMALLEST_DELTA: Final = 1e-10  # below, PRV's rounding errors make it claim less than the truth
 _SMALLEST_NOISE: Final = 0.01
 _LARGEST_LOSS: Final = 500.0
 _ONE_AT_A_TIME: Final = threading.Lock()
-_ORDERS: Final = RDPAccountant.DEFAULT_ALPHAS
 _LARGEST_GRID: Final = 1 << 23  # PRV takes some 0.5 GB at this size
-
-Steps = tuple[tuple[float, float, int], ...]  # (noise multiplier, sample rate, steps), merged and sorted
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,34 +62,55 @@ class Mechanism:
         if self.steps < 1:
             raise PlanUnsound("a mechanism takes at least one step", where="mechanism")
 
+    def rdp(self) -> NDArray[np.float64]:
+        """Bounds on the Rényi divergence of all steps together, one for each of :data:`ORDERS`.
+
+        Guarantee: the curves of any mechanisms add up to the curve of their composition (Mironov, 2017).
+        Refuses: nothing.
+        """
+        return self.steps * _rdp_of_one_step(float(self.noise_multiplier), float(self.sample_rate))
+
 
 @dataclass(frozen=True, slots=True)
 class Epsilon:
-    """ε at ``delta``: ``prv`` is the figure to state, ``rdp`` the bound it was checked against."""
+    """ε at ``delta``: ``prv`` is the figure to state; ``pld`` and ``rdp`` are what it was checked against."""
 
     prv: float
+    pld: float
     rdp: float
     delta: float
 
 
 def epsilon_of(history: Iterable[Mechanism], delta: float) -> Epsilon:
-    """ε of everything in ``history`` together, at ``delta``. Memoised; the first call takes some 0.2 s.
+    """ε of everything in ``history`` together, at ``delta``. Memoised; the first call takes some 0.3 s.
 
-    Guarantee: the composed history is (``prv``, ``delta``)-DP for the unit its mechanisms clip and sample.
-    Refuses: accountants that contradict each other by more than PRV's error (:class:`AccountantsDisagree`); a
-    loss too large to compute or a δ outside [1e-10, 1) (:class:`PlanUnsound`).
+    Guarantee: the composed history is (``prv``, ``delta``)-DP for the unit its mechanisms clip and sample, and
+    three accountants of two libraries agree on it.
+    Refuses: PRV and PLD further apart than 0.02 + 2 %, or an RDP bound more than 0.01 below PRV
+    (:class:`AccountantsDisagree`); a loss too large to compute or a δ outside [1e-10, 1) (:class:`PlanUnsound`).
     """
-    steps = _merged(history)
-    if not steps:
-        return Epsilon(0.0, 0.0, _checked(delta))
-    rdp, prv = _rdp(steps, _checked(delta)), _prv(steps, delta)
+    merged = _merged(history)
+    if not merged:
+        return Epsilon(0.0, 0.0, 0.0, _checked(delta))
+    rdp, prv = _rdp(merged, _checked(delta)), _prv(merged, delta)
+    pld = _pld(merged, delta)
     if not rdp >= prv - PRV_ERROR:
-        raise AccountantsDisagree(
-            f"RDP gives ε = {rdp:.4f} where PRV gives {prv:.4f}",
-            why="an upper bound cannot lie below the figure it bounds",
-            hint="release nothing, and report the versions of opacus, numpy and scipy",
+        raise _disagree(
+            f"RDP gives ε = {rdp:.4f}", prv, "an upper bound cannot lie below the figure it bounds"
         )
-    return Epsilon(prv, rdp, delta)
+    if not abs(pld - prv) <= PLD_MARGIN[0] + PLD_MARGIN[1] * pld:
+        raise _disagree(f"PLD gives ε = {pld:.4f}", prv, "both compute the same loss, to 0.02 and 2 %")
+    return Epsilon(prv, pld, rdp, delta)
+
+
+def prv_of(history: Iterable[Mechanism], delta: float) -> float:
+    """PRV's figure unchecked: for a search, whose result :func:`epsilon_of` then checks. Memoised.
+
+    Guarantee: what it returns is the ``prv`` of :func:`epsilon_of` for the same arguments.
+    Refuses: a loss too large to compute or a δ outside [1e-10, 1) (:class:`PlanUnsound`).
+    """
+    merged = _merged(history)
+    return _prv(merged, _checked(delta)) if merged else 0.0
 
 
 def upper_bound(history: Iterable[Mechanism], delta: float) -> float:
@@ -95,8 +119,8 @@ def upper_bound(history: Iterable[Mechanism], delta: float) -> float:
     Guarantee: the composed history is (result, ``delta``)-DP.
     Refuses: a δ outside [1e-10, 1) (:class:`PlanUnsound`).
     """
-    steps = _merged(history)
-    return _rdp(steps, _checked(delta)) if steps else 0.0
+    merged = _merged(history)
+    return _rdp(merged, _checked(delta)) if merged else 0.0
 
 
 def joint_epsilon(histories: Iterable[Iterable[Mechanism]], delta: float) -> Epsilon:
@@ -108,12 +132,21 @@ def joint_epsilon(histories: Iterable[Iterable[Mechanism]], delta: float) -> Eps
     return epsilon_of((mechanism for history in histories for mechanism in history), delta)
 
 
-def _merged(history: Iterable[Mechanism]) -> Steps:
+def _disagree(other: str, prv: float, why: str) -> AccountantsDisagree:
+    hint = "release nothing, and report the versions of opacus, dp-accounting, numpy and scipy"
+    return AccountantsDisagree(f"{other} where PRV gives {prv:.4f}", where="accountant", why=why, hint=hint)
+
+
+def _merged(history: Iterable[Mechanism]) -> tuple[Mechanism, ...]:
     """Composition knows no order: equal mechanisms merge, and the memo hits more often."""
-    steps: Counter[tuple[float, float]] = Counter()
+    steps = Counter[Mechanism]()
     for mechanism in history:
-        steps[float(mechanism.noise_multiplier), float(mechanism.sample_rate)] += int(mechanism.steps)
-    return tuple(sorted((noise, rate, count) for (noise, rate), count in steps.items()))
+        steps[replace(mechanism, steps=1)] += int(mechanism.steps)
+    return tuple(replace(one, steps=steps[one]) for one in sorted(steps, key=repr))
+
+
+def _gaussian(history: tuple[Mechanism, ...]) -> list[tuple[float, float, int]]:
+    return [(float(one.noise_multiplier), float(one.sample_rate), one.steps) for one in history]
 
 
 def _checked(delta: float) -> float:
@@ -124,20 +157,20 @@ def _checked(delta: float) -> float:
 
 @lru_cache(maxsize=4096)
 def _rdp_of_one_step(noise_multiplier: float, sample_rate: float) -> NDArray[np.float64]:
-    return np.asarray(compute_rdp(q=sample_rate, noise_multiplier=noise_multiplier, steps=1, orders=_ORDERS))
+    return np.asarray(compute_rdp(q=sample_rate, noise_multiplier=noise_multiplier, steps=1, orders=ORDERS))
 
 
-def _rdp(steps: Steps, delta: float) -> float:
-    rdp = sum((count * _rdp_of_one_step(noise, rate) for noise, rate, count in steps), np.zeros(len(_ORDERS)))
+def _rdp(history: tuple[Mechanism, ...], delta: float) -> float:
+    curve = sum((mechanism.rdp() for mechanism in history), np.zeros(len(ORDERS)))
     with _quietly():
-        return max(0.0, float(get_privacy_spent(orders=_ORDERS, rdp=rdp, delta=delta)[0]))
+        return max(0.0, float(get_privacy_spent(orders=ORDERS, rdp=curve, delta=delta)[0]))
 
 
 @lru_cache(maxsize=1024)
-def _prv(steps: Steps, delta: float) -> float:
-    _refuse_beyond_prv(steps, delta)
+def _prv(history: tuple[Mechanism, ...], delta: float) -> float:
+    _refuse_beyond_prv(history, delta)
     accountant = PRVAccountant()
-    accountant.history = list(steps)
+    accountant.history = _gaussian(history)
     try:
         with _quietly():
             epsilon = float(accountant.get_epsilon(delta, eps_error=PRV_ERROR))
@@ -148,14 +181,23 @@ def _prv(steps: Steps, delta: float) -> float:
     return max(0.0, epsilon)
 
 
-def _refuse_beyond_prv(steps: Steps, delta: float) -> None:
+@lru_cache(maxsize=1024)
+def _pld(history: tuple[Mechanism, ...], delta: float) -> float:
+    return pld_epsilon(_gaussian(history), delta, _prv_mesh(history, delta))
+
+
+def _prv_mesh(history: tuple[Mechanism, ...], delta: float) -> float:
+    """The mesh on which PRV keeps its error (Gopi, Lee and Wutschitz, 2021), as Opacus chooses it."""
+    steps = sum(mechanism.steps for mechanism in history)
+    return PRV_ERROR / math.sqrt(steps * math.log(12 / (delta / 1000)) / 2)
+
+
+def _refuse_beyond_prv(history: tuple[Mechanism, ...], delta: float) -> None:
     """PRV's grid spans the largest loss: past 709, where exp does, it overflows silently, or fills memory."""
-    delta_error = delta / 1000
-    span = _rdp(steps, delta_error / 4) + 3
-    mesh = PRV_ERROR / math.sqrt(sum(count for *_, count in steps) * math.log(12 / delta_error) / 2)
-    if not (span < _LARGEST_LOSS and 2 * span / mesh < _LARGEST_GRID):
+    span = _rdp(history, delta / 1000 / 4) + 3
+    if not (span < _LARGEST_LOSS and 2 * span / _prv_mesh(history, delta) < _LARGEST_GRID):
         raise PlanUnsound(
-            f"ε is about {_rdp(steps, delta):.3g}: too large, or over too many steps, to compute",
+            f"ε is about {_rdp(history, delta):.3g}: too large, or over too many steps, to compute",
             where="accountant",
             hint="raise the noise multiplier, or lower the sample rate or the number of steps",
         )

@@ -2,7 +2,7 @@
 
 PrivacyRefused (exit 3)
 ├── PlanUnsound           a mechanism or a plan that carries no guarantee
-├── AccountantsDisagree   two accountants contradict each other
+├── AccountantsDisagree   accountants contradict each other
 ├── CeilingExceeded       the platform's ceiling would be passed
 ├── AlreadyCharged        one charge pays for one release
 ├── LedgerUnavailable     a charge could not be made durable
@@ -17,7 +17,7 @@ class PlanUnsound(PrivacyRefused):
 
 
 class AccountantsDisagree(PrivacyRefused):
-    """The RDP bound lies below the PRV figure, so at least one of the two is wrong."""
+    """PRV and PLD lie apart, or RDP's bound below PRV: at least one of them is wrong."""
 
 
 class CeilingExceeded(PrivacyRefused):

@@ -14,11 +14,15 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self, get_args
 
 from common.privacy.accountant import Epsilon, Mechanism, epsilon_of, upper_bound
 from common.privacy.errors import AlreadyCharged, CeilingExceeded, LedgerCorrupt, PlanUnsound
 from common.privacy.ledger_file import connect, create
+
+ReleaseKind = Literal["training", "statistics", "metrics", "counts"]
+"""What is released: updates, closed-form statistics, sums of evaluation metrics, bucketed counts of users."""
+RELEASE_KINDS: Final[tuple[ReleaseKind, ...]] = get_args(ReleaseKind)
 
 Row = tuple[Any, ...]  # in the order of _ROWS, head excluded
 _ROWS: Final = """
@@ -42,13 +46,21 @@ class Ceiling:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """A release about to be made; (run, round, attempt, release) names it, and must name no other, ever."""
+    """A release about to be made; (run, round, attempt, release) names it, and must name no other, ever.
+
+    Refuses: a kind of release that is not in :data:`RELEASE_KINDS` (:class:`PlanUnsound`).
+    """
 
     run: str
     round: int
     attempt: int
-    release: str
+    release: ReleaseKind
     mechanism: Mechanism
+
+    def __post_init__(self) -> None:
+        if self.release not in RELEASE_KINDS:
+            hint = f"a release is one of {', '.join(RELEASE_KINDS)}"
+            raise PlanUnsound(f"there is no release {self.release!r}", where="ledger", hint=hint)
 
     @property
     def key(self) -> tuple[str, int, int, str]:

@@ -1,19 +1,21 @@
 """What a run may spend: the privacy constants a charter fixes before any private row is read."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import ClassVar, Final, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 from scipy.optimize import brentq
 
-from common.privacy.accountant import Epsilon, Mechanism, epsilon_of, upper_bound
+from common.privacy.accountant import Epsilon, Mechanism, epsilon_of, prv_of, upper_bound
 from common.privacy.errors import PlanUnsound
 
 _PRECISION: Final = 1e-3  # relative, of a calibrated noise multiplier
 _STRIDE: Final = 0.2  # in log noise
 _LOG_NOISE_RANGE: Final = (-4.0, 10.0)
+_MOST_ROUNDS: Final = 1 << 20
 
 
 class PrivacyPlan(BaseModel):
@@ -132,8 +134,10 @@ def calibrate(
 ) -> float:
     """The least noise multiplier, to 0.1 %, at which ``steps`` steps and ``besides`` spend ``epsilon`` by PRV.
 
-    Guarantee: ``epsilon_of([Mechanism(result, sample_rate, steps), *besides], delta).prv <= epsilon``.
-    Refuses: an ε that no noise multiplier between e⁻⁴ and e¹⁰ brackets (:class:`PlanUnsound`).
+    Guarantee: ``epsilon_of([Mechanism(result, sample_rate, steps), *besides], delta).prv <= epsilon``, on which
+    all accountants agree.
+    Refuses: an ε that no noise multiplier between e⁻⁴ and e¹⁰ brackets (:class:`PlanUnsound`);
+    :class:`AccountantsDisagree`.
     """
 
     target = math.log1p(epsilon)  # log ε is nearly linear in log noise: few steps; log1p bears ε = 0
@@ -145,7 +149,7 @@ def calibrate(
         return math.log1p(upper_bound(mechanism(log_noise), delta)) - target
 
     def excess(log_noise: float) -> float:
-        return math.log1p(epsilon_of(mechanism(log_noise), delta).prv) - target
+        return math.log1p(prv_of(mechanism(log_noise), delta)) - target
 
     # RDP finds the neighbourhood: PRV is slow, and with far too little noise cannot be computed at all.
     _, near = _bracket(bound, 0.0)
@@ -155,7 +159,36 @@ def calibrate(
     log_noise = float(brentq(excess, low, high, xtol=_PRECISION / 2))
     while excess(log_noise) > 0:
         log_noise += _PRECISION / 2
+    epsilon_of(mechanism(log_noise), delta)  # the search looked at PRV alone
     return math.exp(log_noise)
+
+
+def rounds_within(ceiling: float, delta: float, history: Sequence[Mechanism], per_round: Mechanism) -> int:
+    """How many rounds of ``per_round`` fit under ``ceiling`` on top of ``history``; 0 where none does.
+
+    Guarantee: that many compose with ``history`` to at most ``ceiling`` by PRV.
+    Refuses: a δ outside [1e-10, 1) (:class:`PlanUnsound`).
+    """
+
+    def fits(rounds: int, epsilon: Callable[[Iterable[Mechanism], float], float]) -> bool:
+        try:
+            return epsilon([*history, replace(per_round, steps=per_round.steps * rounds)], delta) <= ceiling
+        except PlanUnsound:  # too large a loss for PRV
+            return False
+
+    rounds = _most(lambda rounds: fits(rounds, upper_bound), 0)
+    return _most(lambda rounds: fits(rounds, prv_of), rounds)
+
+
+def _most(fits: Callable[[int], bool], known: int) -> int:
+    """The largest number that fits, by steps that double and then halve; ``known`` does."""
+    step = 1
+    while fits(known + step) and known < _MOST_ROUNDS:
+        known, step = known + step, 2 * step
+    while step > 1:
+        step //= 2
+        known += step if fits(known + step) else 0
+    return known
 
 
 def _bracket(excess: Callable[[float], float], start: float) -> tuple[float, float]:

@@ -223,12 +223,20 @@ class Signed:
         Refuses: fewer than t valid signatures of survivors on the same (h2, survivors) (NoQuorum).
         """
         held = self._held.take("unmask")
-        signers = [name for name in self.survivors if self._signed_by(name, signatures.get(name, b""))]
+        signers = self.signers(signatures)
         needed = self.seat.terms.threshold(self.seat.spec.size)
         if len(signers) < needed:
             raise NoQuorum("unmask", why=f"{len(signers)} signatures on this site's set, {needed} needed")
         shares = {name: both.seed if name in self.survivors else both.key for name, both in held.items()}
         return ReleasedShares(shares, sign(self.seat.identity, "release", self.h2, release_bytes(shares)))
+
+    def signers(self, signatures: Mapping[str, bytes]) -> list[str]:
+        """Who of the survivors signed the set that this site signed: each of them uploaded before it did.
+
+        Guarantee: no platform is among them whose key did not sign (h2, survivors).
+        Refuses: nothing; a signature that does not hold is none.
+        """
+        return [name for name in self.survivors if self._signed_by(name, signatures.get(name, b""))]
 
     def _signed_by(self, name: str, signature: bytes) -> bool:
         return verify(self.seat.terms.roster[name], signature, "survivors", self.h2, names(self.survivors))

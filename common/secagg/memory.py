@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from common.secagg.draw import Draw
@@ -26,13 +26,15 @@ class Memory:
 
     ``last``: run → last (round, attempt) answered, and for its draws of groups last (round, number). ``nonces``:
     every nonce answered. ``models``: (purpose, model hash) of every sum this site helped to unmask.
-    ``witnesses``: platform → highest ledger counter seen, and its head.
+    ``witnesses``: platform → highest ledger counter seen, and its head. ``least``: platform → the counter that its
+    ledger must have reached since, because it was seen to release something.
     """
 
     last: Mapping[str, tuple[int, int]]
     nonces: frozenset[bytes]
     models: frozenset[tuple[str, bytes]]
     witnesses: Mapping[str, Witness]
+    least: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def empty(cls) -> "Memory":
@@ -94,8 +96,10 @@ class Memory:
 
         Call it on adverts that :meth:`Advertised.share` has verified, else a relay could invent a rollback.
 
-        Guarantee: per platform the counter never falls, and one counter has one head.
-        Refuses: a lower counter, or another head at the same counter (LedgerRollback).
+        Guarantee: per platform the counter never falls, one counter has one head, and a platform that released
+            since has a higher one.
+        Refuses: a lower counter, another head at the same counter, or a counter that a release should have moved
+            (LedgerRollback).
         """
         seen = dict(self.witnesses)
         for advert in adverts:
@@ -105,8 +109,26 @@ class Memory:
                 raise LedgerRollback("memory", advert.platform, why=why)
             if old is not None and new.counter == old.counter and new.head != old.head:
                 raise LedgerRollback("memory", advert.platform, why=f"two heads at entry {new.counter}")
+            if new.counter < self.least.get(advert.platform, 0):
+                why = f"still entry {new.counter} after a release that must have been entered"
+                raise LedgerRollback("memory", advert.platform, why=why)
             seen[advert.platform] = new
         return replace(self, witnesses=seen)
+
+    def saw_release(self, adverts: Iterable[Advert]) -> "Memory":
+        """The memory after the platforms of ``adverts`` released in the round of these adverts.
+
+        A charge is durable before a release is made, so their next adverts show at least one entry more. Without
+        this a platform could put its ledger back after every round, and show the same counter and head for ever.
+        Call it for platforms whose own signature says that they were among the survivors: the coordinator's word
+        alone could frame one that never got so far.
+
+        Guarantee: :meth:`witness` then refuses a ledger without the charge.
+        Refuses: nothing.
+        """
+        shown = {advert.platform: advert.witness.counter + 1 for advert in adverts}
+        least = {name: max(counter, self.least.get(name, 0)) for name, counter in shown.items()}
+        return replace(self, least={**self.least, **least})
 
     def to_json(self) -> str:
         """The memory as JSON text, the same for equal memories.
@@ -119,6 +141,7 @@ class Memory:
             "nonces": sorted(nonce.hex() for nonce in self.nonces),
             "models": sorted([purpose, model.hex()] for purpose, model in self.models),
             "witnesses": {name: [seen.counter, seen.head.hex()] for name, seen in self.witnesses.items()},
+            **({"least": dict(self.least)} if self.least else {}),
         }
         return json.dumps(content, sort_keys=True)
 
@@ -145,6 +168,7 @@ class Memory:
         nonces: Iterable[str],
         models: Iterable[tuple[str, str]],
         witnesses: Mapping[str, tuple[int, str]],
+        least: Mapping[str, int] | None = None,
     ) -> "Memory":
         return cls(
             {run: (_whole(round_), _whole(attempt)) for run, (round_, attempt) in last.items()},
@@ -154,6 +178,7 @@ class Memory:
                 name: Witness(_whole(counter), bytes.fromhex(head))
                 for name, (counter, head) in witnesses.items()
             },
+            {name: _whole(counter) for name, counter in (least or {}).items()},
         )
 
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clients.config import SiteFolder
-from common.privacy.accountant import Mechanism, epsilon_of
+from common.privacy.accountant import Epsilon, Mechanism, epsilon_of
 from common.privacy.errors import CeilingExceeded
+from common.privacy.ledger import Ceiling
 from scenarios.experiments.cells import cells, slug
 from scenarios.experiments.drafting import bill
 from scenarios.experiments.ground import declared
@@ -25,42 +26,65 @@ def admit(spec: ExperimentSpec, out: Path) -> None:
     """
     new = [cell for cell in cells(spec) if cell.epsilon and not (out / "cells" / slug(cell)).exists()]
     for name, scenario in declared(spec).items():
-        for account in _accounts(spec, name, scenario, new):
-            total = epsilon_of([*account.history, *account.planned], spec.privacy.delta)
-            if total.prv > account.ceiling:
+        for account in accounts(spec, name, scenario, new):
+            if not account.fits:
                 raise CeilingExceeded(
-                    f"would spend ε = {total.prv:.3f} of a ceiling of {account.ceiling:g}",
+                    f"would spend ε = {account.total.prv:.3f} of a ceiling of {account.ceiling.epsilon:g}",
                     where=name,
-                    why=f"δ = {spec.privacy.delta:g}, {spec.rounds} rounds, {len(account.history)} charges so far",
+                    why=(
+                        f"δ = {account.ceiling.delta:g}, {spec.rounds} rounds, "
+                        f"{len(account.history)} charges so far"
+                    ),
                     hint="plan fewer rounds or a lower ε, or let the platform's owner raise the ceiling",
                 )
 
 
 @dataclass(frozen=True, slots=True)
-class _Account:
-    """What one ledger would hold at the end: everything so far, and what is planned."""
+class Account:
+    """One ledger: ``history`` was charged, ``planned`` will be; ε is that of both composed."""
 
-    ceiling: float
+    ceiling: Ceiling
     history: tuple[Mechanism, ...]
     planned: tuple[Mechanism, ...]
 
+    @property
+    def spent(self) -> Epsilon:
+        """ε of everything so far."""
+        return epsilon_of(self.history, self.ceiling.delta)
 
-def _accounts(
+    @property
+    def total(self) -> Epsilon:
+        """ε at the end."""
+        return epsilon_of(self.all, self.ceiling.delta)
+
+    @property
+    def all(self) -> tuple[Mechanism, ...]:
+        """Everything so far, and what is planned."""
+        return self.history + self.planned
+
+    @property
+    def fits(self) -> bool:
+        """Whether the ceiling allows it."""
+        return self.total.prv <= self.ceiling.epsilon
+
+
+def accounts(
     spec: ExperimentSpec, name: str, scenario: ScenarioSpec, new: Sequence[Cell]
-) -> Iterator[_Account]:
+) -> Iterator[Account]:
     """A named site pays for all cells from one ledger; a what-if has one of its own in every cell."""
     bills = [(cell.epsilon, bill(spec, scenario, cell)) for cell in new if cell.epsilon]
     if spec.sites is None:
         for epsilon, planned in bills:
-            yield _Account(spec.privacy.ceiling or epsilon, (), planned)
+            yield Account(Ceiling(spec.privacy.ceiling or epsilon, spec.privacy.delta), (), planned)
     elif bills and spec.privacy.ceiling:
         planned = tuple(mechanism for _, billed in bills for mechanism in billed)
-        yield _named_account(SiteFolder(Path(spec.sites) / name), spec.privacy.ceiling, planned)
+        ceiling = Ceiling(spec.privacy.ceiling, spec.privacy.delta)
+        yield _named(SiteFolder(Path(spec.sites) / name), ceiling, planned)
 
 
-def _named_account(site: SiteFolder, ceiling: float, planned: tuple[Mechanism, ...]) -> _Account:
+def _named(site: SiteFolder, ceiling: Ceiling, planned: tuple[Mechanism, ...]) -> Account:
     """A site that is there goes by its own ceiling, whatever the experiment says."""
     if not site.exists():
-        return _Account(ceiling, (), planned)
+        return Account(ceiling, (), planned)
     history = site.ledger().history() if site.has_ledger() else ()
-    return _Account(site.ceiling().epsilon, history, planned)
+    return Account(site.ceiling(), history, planned)

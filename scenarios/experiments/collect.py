@@ -31,7 +31,7 @@ from scenarios.experiments.spec import ExperimentSpec
 from server.checkpoint import RunFolder
 from server.outcome import RoundOutcome
 
-_VERSIONS = ("hanse", "torch", "opacus", "flwr", "transformers", "cryptography", "numpy")
+_VERSIONS = ("hanse", "torch", "opacus", "dp-accounting", "flwr", "transformers", "cryptography", "numpy")
 
 
 def collect(
@@ -126,6 +126,7 @@ def _entry(
         adjacency=PrivacyPlan.adjacency,
         delta=spent.delta,
         epsilon_prv=spent.prv,
+        epsilon_pld=spent.pld,
         epsilon_rdp=spent.rdp,
         releases=len(entries),
         charges=tuple(_charges(entries)),
@@ -146,6 +147,7 @@ def _joint(
         adjacency=PrivacyPlan.adjacency,
         delta=delta,
         epsilon_prv=total.prv,
+        epsilon_pld=total.pld,
         epsilon_rdp=total.rdp,
         releases=sum(len(ledgers[name].entries()) for name in group),
         platforms=group,

@@ -1,16 +1,18 @@
 """What a run will spend, send and take, from public constants alone: no data are read and nothing is spent."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from common.model.layout import ParamLayout
 from common.model.sequence import build_model
 from common.privacy.accountant import Epsilon
-from common.privacy.plan import PrivacyPlan
-from scenarios.experiments.cells import cells
-from scenarios.experiments.drafting import member_plan
+from common.privacy.plan import PrivacyPlan, rounds_within
+from scenarios.experiments.admission import Account, accounts
+from scenarios.experiments.cells import cells, federations
+from scenarios.experiments.drafting import member_plan, statistics_terms
 from scenarios.experiments.ground import declared
 from scenarios.experiments.relations import Group, dearest, sharing
+from scenarios.experiments.report.names import WARM
 from scenarios.experiments.spec import ExperimentSpec
 from scenarios.platforms.spec import ScenarioSpec
 
@@ -20,11 +22,26 @@ _MEASURE = 5.0
 
 
 @dataclass(frozen=True, slots=True)
+class WarmStart:
+    """Noise multipliers of a cell that starts from statistics: theirs, and training's by platform."""
+
+    statistics: float
+    training: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Forecast:
-    """``plans`` and ``joint`` by planned ε, ``joint`` with whose it is; bytes: one platform in one round."""
+    """``plans`` and ``joint`` by planned ε, ``joint`` with whose it is; bytes: one platform in one training round.
+
+    ``accounts``: of named sites, by platform, the ledger that pays for all of it; ``joint_accounts`` what these
+    ledgers then compose to. A what-if has no past: its plan is all it spends.
+    """
 
     plans: Mapping[float, Mapping[str, PrivacyPlan]]
     joint: Mapping[float, tuple[Group, Epsilon]]
+    warm: Mapping[float, WarmStart]
+    accounts: Mapping[str, Account]
+    joint_accounts: tuple[Group, Epsilon] | None
     cells: int
     parameters: int
     bytes_up: int
@@ -37,7 +54,7 @@ def forecast(spec: ExperimentSpec) -> Forecast:
 
     Raises:
         ConfigError: where a declaration is wrong.
-        PlanUnsound: where no noise reaches an ε.
+        PrivacyRefused: where no noise reaches an ε, accountants disagree, or a named site's ledger cannot be read.
     """
     scenarios = declared(spec)
     plans = {
@@ -47,11 +64,20 @@ def forecast(spec: ExperimentSpec) -> Forecast:
     }
     parameters = ParamLayout.of(build_model(spec.model.size, spec.model.features)).size
     asked = cells(spec)
+    private = [cell for cell in asked if cell.epsilon] if spec.sites else []
+    named = {
+        name: account
+        for name, scenario in scenarios.items()
+        for account in accounts(spec, name, scenario, private)
+    }
     steps = sum(scenario.training.steps for scenario in scenarios.values()) * spec.rounds * (len(asked) - 1)
     seconds = steps * _STEP[spec.model.size] + _MEASURE * len(asked) * len(scenarios)
     return Forecast(
         plans=plans,
         joint={epsilon: joint(scenarios, of) for epsilon, of in plans.items()},
+        accounts=named,
+        joint_accounts=_joint_of(scenarios, named),
+        warm=_warm_starts(spec, scenarios),
         cells=len(asked),
         parameters=parameters,
         bytes_up=4 * (parameters + 2),
@@ -60,10 +86,31 @@ def forecast(spec: ExperimentSpec) -> Forecast:
     )
 
 
+def _warm_starts(spec: ExperimentSpec, scenarios: Mapping[str, ScenarioSpec]) -> Mapping[float, WarmStart]:
+    found = {}
+    for epsilon in spec.privacy.epsilons if WARM in federations(spec) else ():
+        terms = statistics_terms(spec, WARM, epsilon)
+        if terms is not None and terms.noise_multiplier is not None:
+            plans = {name: member_plan(spec, one, epsilon, WARM) for name, one in scenarios.items()}
+            noise = {name: plan.noise_multiplier for name, plan in plans.items()}
+            found[epsilon] = WarmStart(terms.noise_multiplier, noise)
+    return found
+
+
 def joint(scenarios: Mapping[str, ScenarioSpec], plans: Mapping[str, PrivacyPlan]) -> tuple[Group, Epsilon]:
     """The largest ε of a person on every platform of a group that shares people, and that group."""
     delta = next(iter(plans.values())).delta
     return dearest(sharing(scenarios), {name: [plan.whole] for name, plan in plans.items()}, delta)
+
+
+def _joint_of(
+    scenarios: Mapping[str, ScenarioSpec], named: Mapping[str, Account]
+) -> tuple[Group, Epsilon] | None:
+    """At the largest δ of any of the ledgers: it holds for all of them."""
+    if not named:
+        return None
+    delta = max(account.ceiling.delta for account in named.values())
+    return dearest(sharing(scenarios), {name: one.all for name, one in named.items()}, delta)
 
 
 def as_document(spec: ExperimentSpec, found: Forecast) -> dict[str, object]:
@@ -72,11 +119,25 @@ def as_document(spec: ExperimentSpec, found: Forecast) -> dict[str, object]:
         "experiment": spec.model_dump(mode="json"),
         "delta": spec.privacy.delta,
         "privacy": [
-            {"epsilon": epsilon, "platform": name, "epsilon_prv": plan.forecast().prv, **plan.model_dump()}
+            {"epsilon": epsilon, "platform": name, **_spending(plan.forecast()), **plan.model_dump()}
             for epsilon, plans in found.plans.items()
             for name, plan in plans.items()
         ],
         "joint": {f"{epsilon:g}": total.prv for epsilon, (_, total) in found.joint.items()},
+        "sites": [
+            {
+                "platform": name,
+                "epsilon_spent": account.spent.prv,
+                **_spending(account.total),
+                "delta": account.ceiling.delta,
+                "ceiling": account.ceiling.epsilon,
+                "fits": account.fits,
+                "rounds_left": _rounds_left(name, account, found),
+            }
+            for name, account in found.accounts.items()
+        ],
+        "joint_sites": None if found.joint_accounts is None else found.joint_accounts[1].prv,
+        "warm_start": {f"{epsilon:g}": asdict(warm) for epsilon, warm in found.warm.items()},
         "cells": found.cells,
         "parameters": found.parameters,
         "bytes_up_per_round": found.bytes_up,
@@ -94,15 +155,44 @@ def as_text(spec: ExperimentSpec, found: Forecast) -> str:
         for name, plan in plans.items():
             spent = plan.forecast()
             lines.append(
-                f"  ε ≤ {epsilon:g}  {name:<12} spends {spent.prv:.2f} at δ = {plan.delta:g} (RDP bound"
-                f" {spent.rdp:.2f}): noise {plan.noise_multiplier:.2f}, rate {plan.sample_rate:.3f},"
+                f"  ε ≤ {epsilon:g}  {name:<12} spends {spent.prv:.2f} at δ = {plan.delta:g} (PLD {spent.pld:.2f},"
+                f" RDP bound {spent.rdp:.2f}): noise {plan.noise_multiplier:.2f}, rate {plan.sample_rate:.3f},"
                 f" {plan.whole.steps} steps"
             )
         group, total = found.joint[epsilon]
         lines.append(f"  joint, a person on {', '.join(group)}: ε = {total.prv:.2f}")
+    lines += [
+        f"  ε ≤ {epsilon:g}  warm start: statistics with noise {warm.statistics:.2f}, then training with"
+        f" {min(warm.training.values()):.2f} to {max(warm.training.values()):.2f}"
+        for epsilon, warm in found.warm.items()
+    ]
+    lines += [_site_line(name, account, found) for name, account in found.accounts.items()]
+    if found.joint_accounts:
+        group, total = found.joint_accounts
+        lines.append(
+            f"  joint, a person on {', '.join(group)}, with all of their ledgers: ε = {total.prv:.2f}"
+        )
     up, down = found.bytes_up / 1e3, found.bytes_down / 1e3
     lines.append(f"  {up:.0f} kB up and {down:.0f} kB down for each platform and round")
     lines.append(
         f"  about {found.processor_minutes:.0f} minutes of one processor; nothing was read, nothing spent"
     )
     return "\n".join(lines)
+
+
+def _spending(spent: Epsilon) -> dict[str, float]:
+    return {"epsilon_prv": spent.prv, "epsilon_pld": spent.pld, "epsilon_rdp": spent.rdp}
+
+
+def _site_line(name: str, account: Account, found: Forecast) -> str:
+    fits = "" if account.fits else ", which is refused"
+    return (
+        f"  its ledger  {name:<12} from ε = {account.spent.prv:.2f} to {account.total.prv:.2f} of a ceiling of"
+        f" {account.ceiling.epsilon:g}{fits}; then {_rounds_left(name, account, found)} more rounds would fit"
+    )
+
+
+def _rounds_left(name: str, account: Account, found: Forecast) -> int:
+    """After everything planned, at the largest ε of the plans: the dearest rounds."""
+    per_round = found.plans[max(found.plans)][name].per_round
+    return rounds_within(account.ceiling.epsilon, account.ceiling.delta, account.all, per_round)

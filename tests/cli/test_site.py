@@ -15,9 +15,13 @@ from clients.config import SiteConfig, SiteFolder
 from clients.daemon import SiteSocket
 from common.cli import build, run
 from common.frame import Frame
+from common.privacy.accountant import Mechanism, epsilon_of
 from common.privacy.ledger import Charge
 from common.privacy.plan import PrivacyPlan
 from common.replies import refusal
+from server.channel import Meter
+from server.cohort import Cohort
+from server.rounds import hold_round
 
 Make = Callable[..., Any]
 INIT = ("--platform", "salt", "--scenario", "salt.toml", "--epsilon", "2.5")
@@ -75,24 +79,93 @@ def test_the_ledger_in_words_and_for_programs(capsys: pytest.CaptureFixture[str]
     book = SiteFolder(Path("salt")).ledger()
     for number in (1, 2):
         book.charge(Charge("run", number, 1, "training", plan.per_round))
+    book.charge(Charge("run", 1, 1, "statistics", Mechanism(4.0, 1.0, 1)))
     capsys.readouterr()
 
     assert hanse("site", "ledger", "salt", "--json") == 0
     told = json.loads(capsys.readouterr().out)
+    training = epsilon_of([plan.per_round] * 2, 1e-5).prv
+    statistics = epsilon_of([Mechanism(4.0, 1.0, 1)], 1e-5).prv
     assert told == {
         "unit": "all records of one account on one platform",
         "adjacency": "add/remove one user",
         "delta": 1e-5,
         "epsilon_prv": book.spent().prv,
+        "epsilon_pld": book.spent().pld,
         "epsilon_rdp": book.spent().rdp,
         "ceiling": 2.5,
-        "releases": 2,
+        "left": 2.5 - book.spent().prv,
+        "releases": 3,
+        "kinds": [
+            {"release": "training", "charges": 2, "epsilon": training},
+            {"release": "statistics", "charges": 1, "epsilon": statistics},
+        ],
+        "next_plan": None,
+        "peers": 0,
+        "rollback_detectable": False,
     }
+    assert max(training, statistics) < told["epsilon_prv"] < training + statistics
     assert hanse("site", "ledger", "salt") == 0
     words = capsys.readouterr().out
-    assert f"ε = {told['epsilon_prv']:.3f} at δ = 1e-05" in words
+    assert f"ε = {told['epsilon_prv']:.3f} at δ = 1e-05 (PRV; PLD says {told['epsilon_pld']:.3f}; " in words
     assert f"{2.5 - told['epsilon_prv']:.3f} is left" in words
-    assert "2 releases" in words
+    assert "3 releases" in words
+    assert f"kind     statistics: 1 releases, ε = {statistics:.3f} by itself" in words
+    assert "next     no private charter is pinned here" in words
+
+
+def test_a_ledger_without_peers_says_that_it_could_be_put_back(capsys: pytest.CaptureFixture[str]) -> None:
+    hanse("site", "init", "salt", *INIT)
+    capsys.readouterr()
+    assert hanse("site", "ledger", "salt") == 0
+    assert (
+        "rollback no peer was ever shown this ledger: put back to an earlier state" in capsys.readouterr().out
+    )
+
+
+def test_the_ledger_tells_what_the_charter_would_still_cost(
+    fleet: Make, capsys: pytest.CaptureFixture[str], plan: PrivacyPlan
+) -> None:
+    """Of three rounds one is held: two are left. Under a ceiling of 0.3 they do not fit, and that is told."""
+    made = fleet(private=True)
+    hold_round(Cohort(Meter(made.tape(), 5.0)), made.charter, made.run.latest(), made.run)
+    folder = made.folders["salt"]
+    assert hanse("site", "ledger", folder.path, "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    whole = plan.forecast()
+    assert told["next_plan"] == {
+        "charter": "first-convoy",
+        "rounds": 3,
+        "rounds_left": 2,
+        "epsilon_prv": whole.prv,
+        "epsilon_pld": whole.pld,
+        "epsilon_rdp": whole.rdp,
+        "fits": True,
+    }
+    assert (told["releases"], told["peers"], told["rollback_detectable"]) == (1, 3, True)
+
+    settings = folder.path / "site.toml"
+    settings.write_text(settings.read_text().replace("epsilon = 8.0", "epsilon = 0.3"))
+    assert hanse("site", "ledger", folder.path) == 0
+    words = capsys.readouterr().out
+    assert (
+        f"2 of 3 rounds left, after which ε = {whole.prv:.3f}; more than the ceiling: it is refused" in words
+    )
+    assert "rollback 3 peers were shown this ledger" in words
+
+
+def test_a_ledger_older_than_what_peers_were_shown(fleet: Make, capsys: pytest.CaptureFixture[str]) -> None:
+    """The site's own memory of what it signed shows a copied-back file, unless that was put back too."""
+    made = fleet(private=True)
+    file = made.folders["salt"].path / "ledger.sqlite"
+    made.folders["salt"].ledger()
+    copy = file.read_bytes()
+    for _ in range(2):
+        hold_round(Cohort(Meter(made.tape(), 5.0)), made.charter, made.run.latest(), made.run)
+        made.next_model()
+    file.write_bytes(copy)
+    assert hanse("site", "ledger", made.folders["salt"].path) == 3
+    assert "not the ledger that this site showed its peers: they expect entry 2" in capsys.readouterr().err
 
 
 def test_a_ledger_without_charges(capsys: pytest.CaptureFixture[str]) -> None:

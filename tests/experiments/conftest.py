@@ -165,7 +165,7 @@ def _privacy(platforms: tuple[str, ...], epsilons: tuple[float | None, ...]) -> 
     for target in (epsilon for epsilon in epsilons if epsilon is not None):
         for platform in platforms:
             charges = (Charges("training", SIGMA[target], 0.0625, 8, 12),)
-            spent = (target - 0.013, target * 1.12)
+            spent = (target - 0.013, target - 0.023, target * 1.12)
             entries.append(
                 PrivacyEntry(
                     platform, target, unit, adjacency, 1e-5, *spent, 12, charges, clip=1.0, ceiling=target
@@ -183,6 +183,7 @@ def _privacy(platforms: tuple[str, ...], epsilons: tuple[float | None, ...]) -> 
                     adjacency,
                     1e-5,
                     joint,
+                    joint - 0.01,
                     joint * 1.1,
                     12 * len(shops),
                     platforms=shops,

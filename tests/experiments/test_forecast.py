@@ -7,8 +7,12 @@ from typing import Any
 
 import pytest
 
+from clients.config import CeilingConfig, SiteFolder
+from common.privacy.accountant import epsilon_of
+from common.privacy.ledger import Charge
 from scenarios.experiments.folder import ExperimentFolder
 from scenarios.experiments.forecast import as_document, as_text, forecast
+from scenarios.experiments.ground import site_config
 from scenarios.experiments.report.record import Cell
 from scenarios.experiments.spec import ExperimentSpec
 from server.checkpoint import RunFolder
@@ -30,6 +34,7 @@ def test_it_agrees_with_what_the_run_spent_and_sent(voyage: Any) -> None:
     for entry in json.loads((voyage.out / "report.json").read_text())["privacy"]:
         plan = found.plans[8.0][entry["platform"]]
         assert entry["epsilon_prv"] == pytest.approx(plan.forecast().prv, abs=1e-9)
+        assert entry["epsilon_pld"] == pytest.approx(plan.forecast().pld, abs=1e-9)
         assert entry["epsilon_rdp"] == pytest.approx(plan.forecast().rdp, abs=1e-9)
 
 
@@ -77,3 +82,44 @@ def test_it_is_told_in_words_and_for_programs(shops: Callable[..., ExperimentSpe
     document = as_document(spec, found)
     assert [entry["platform"] for entry in document["privacy"]] == ["amber", "herring", "salt", "timber"]
     assert document["bytes_down_per_round"] == 4 * document["parameters"]
+
+
+def test_a_named_site_is_forecast_from_what_its_ledger_holds(
+    shops: Callable[..., ExperimentSpec], tmp_path: Path
+) -> None:
+    privacy = {"epsilons": (1.0,), "unprotected": False, "spare": 0, "ceiling": 1.2}
+    spec = shops(tmp_path, sites=str(tmp_path / "named"), privacy=privacy)
+    path = tmp_path / "amber.toml"
+    path.write_text(path.read_text() + 'relations.shares_people_with = ["salt"]\n')
+    settings = site_config(spec, "salt").model_copy(
+        update={"ceiling": CeilingConfig(epsilon=1.2, delta=1e-5)}
+    )
+    site = SiteFolder.create(tmp_path / "named" / "salt", settings)
+    round_ = forecast(spec).plans[1.0]["salt"].per_round
+    for number in (1, 2):
+        site.ledger().charge(Charge("an earlier run", number, 1, "training", round_))
+
+    found = forecast(spec)
+    new, continued = found.accounts["amber"], found.accounts["salt"]
+    assert (new.history, continued.history) == ((), (round_, round_))
+    assert new.fits and not continued.fits
+    assert continued.total == epsilon_of([round_] * 4, 1e-5)
+    assert found.joint_accounts == (("amber", "salt"), epsilon_of([round_] * 6, 1e-5))
+    assert continued.spent == new.total
+
+    document, words = as_document(spec, found), as_text(spec, found)
+    told = {entry["platform"]: entry for entry in document["sites"]}
+    assert told["salt"]["epsilon_prv"] == continued.total.prv > told["salt"]["ceiling"]
+    assert (told["amber"]["fits"], told["salt"]["fits"], told["salt"]["rounds_left"]) == (True, False, 0)
+    left = told["amber"]["rounds_left"]
+    assert epsilon_of([round_] * (2 + left), 1e-5).prv <= 1.2 < epsilon_of([round_] * (3 + left), 1e-5).prv
+    assert document["joint_sites"] == pytest.approx(found.joint_accounts[1].prv)
+    assert "which is refused" in next(line for line in words.splitlines() if "its ledger  salt" in line)
+    assert len(site.ledger().entries()) == 2
+
+
+def test_a_what_if_has_no_past(shops: Callable[..., ExperimentSpec], tmp_path: Path) -> None:
+    spec = shops(tmp_path)
+    found = forecast(spec)
+    assert (found.accounts, found.joint_accounts) == ({}, None)
+    assert "its ledger" not in as_text(spec, found)

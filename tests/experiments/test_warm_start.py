@@ -14,6 +14,7 @@ from common.privacy.accountant import Mechanism, epsilon_of
 from scenarios.experiments.cells import REFERENCES, cells
 from scenarios.experiments.drafting import bill, member_plan, statistics_terms
 from scenarios.experiments.folder import ExperimentFolder
+from scenarios.experiments.forecast import as_document, as_text, forecast
 from scenarios.experiments.ground import declared
 from scenarios.experiments.report.record import Cell
 from scenarios.experiments.runner import run_experiment
@@ -91,3 +92,16 @@ def test_statistics_and_robust_terms_exclude_each_other(shops: Shops, tmp_path: 
         shops(tmp_path, statistics={"rank": 4}, robust={"norm_bound": 1.0})
     with pytest.raises(ValidationError, match="rank is above model"):
         shops(tmp_path, statistics={"rank": 17})
+
+
+def test_the_forecast_tells_both_noises(spec: ExperimentSpec) -> None:
+    found = forecast(spec)
+    terms = statistics_terms(spec, "federated-warm", 8.0)
+    assert terms is not None
+    assert found.warm[8.0].statistics == terms.noise_multiplier
+    for name, scenario in declared(spec).items():
+        assert (
+            found.warm[8.0].training[name] == member_plan(spec, scenario, 8.0, WARM.system).noise_multiplier
+        )
+    assert f"statistics with noise {terms.noise_multiplier:.2f}, then training with" in as_text(spec, found)
+    assert as_document(spec, found)["warm_start"].keys() == {"8"}  # type: ignore[attr-defined]

@@ -11,7 +11,7 @@ from scenarios.experiments.report.tables import ledger
 from scenarios.experiments.report.verdict import Finding
 
 _UPLIFT = ("platform", "ε", "users", "repeats", "uplift (95 %)", "verdict")
-_SPENT = ("plan", "platform", "ε (PRV)", "ε (RDP)", "δ", "releases")
+_SPENT = ("plan", "platform", "ε (PRV)", "ε (PLD)", "ε (RDP)", "δ", "releases")
 
 
 def summary(report: Report, record: ExperimentRecord) -> str:
@@ -44,6 +44,7 @@ def _spent(entry: PrivacyEntry) -> tuple[str, ...]:
     who = joint if entry.platform == "joint" else entry.platform
     spent = (
         wording.epsilon(entry.epsilon_prv),
+        wording.epsilon(entry.epsilon_pld),
         wording.epsilon(entry.epsilon_rdp),
         wording.delta(entry.delta),
     )

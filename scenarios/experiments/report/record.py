@@ -93,6 +93,7 @@ class PrivacyEntry:
     adjacency: str
     delta: float
     epsilon_prv: float
+    epsilon_pld: float
     epsilon_rdp: float
     releases: int
     charges: tuple[Charges, ...] = ()

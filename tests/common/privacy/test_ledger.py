@@ -8,7 +8,7 @@ import pytest
 
 from common.privacy.accountant import Mechanism, epsilon_of
 from common.privacy.errors import AlreadyCharged, CeilingExceeded, LedgerCorrupt, PlanUnsound
-from common.privacy.ledger import Ceiling, Charge, Ledger
+from common.privacy.ledger import RELEASE_KINDS, Ceiling, Charge, Ledger
 
 ROUND = Mechanism(1.0, 0.125, 8)
 
@@ -73,6 +73,25 @@ def test_whole_numbers_survive_the_way_through_the_file(ledger: Ledger) -> None:
     ledger.charge(charge(1, Mechanism(2, 1, 3)))
     ledger.verify()
     assert ledger.history() == (Mechanism(2.0, 1.0, 3),)
+
+
+@pytest.mark.parametrize("release", RELEASE_KINDS)
+def test_every_kind_of_release_is_charged_for_itself(ledger: Ledger, release: str) -> None:
+    ledger.charge(charge(1, release=release))
+    with pytest.raises(AlreadyCharged):
+        ledger.charge(charge(1, release=release))
+    ledger.charge(charge(1, release="training" if release != "training" else "counts"))
+    assert ledger.entries()[0].charge.release == release
+
+
+@pytest.mark.parametrize("release", ["", "Training", "psi", "gift"])
+def test_there_is_no_other_release(ledger: Ledger, release: str) -> None:
+    with pytest.raises(PlanUnsound, match="no release"):
+        charge(1, release=release)
+    ledger.charge(charge(1))
+    tamper(ledger, "UPDATE charges SET release = ?", release)
+    with pytest.raises(LedgerCorrupt):
+        ledger.charge(charge(2))
 
 
 def test_a_plan_is_admitted_up_to_the_ceiling_and_no_further(ledger: Ledger) -> None:

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from common.privacy.accountant import epsilon_of
-from common.privacy.errors import PlanUnsound
-from common.privacy.plan import PrivacyPlan, calibrate, draft_plan
+from common.privacy import accountant
+from common.privacy.accountant import Mechanism, epsilon_of
+from common.privacy.errors import AccountantsDisagree, PlanUnsound
+from common.privacy.plan import PrivacyPlan, calibrate, draft_plan, rounds_within
 
 # users, expected batch, epochs → noise multiplier for ε = 1, 3, 8 at δ = 1e-5
 NOISE = [
@@ -34,6 +35,16 @@ def test_noise_for_three_epsilons(users: int, batch: int, epochs: int, noise: tu
     steps = math.ceil(epochs * users / batch)
     for epsilon, expected in zip((1.0, 3.0, 8.0), noise, strict=True):
         assert calibrate(epsilon, 1e-5, batch / users, steps) == pytest.approx(expected, rel=0.02)
+
+
+def test_a_calibrated_noise_is_checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(accountant, "_pld", lambda *history: asked.append(history) or 2.99)
+    calibrate(3.0, 1e-5, 0.11, 21)
+    assert len(asked) == 1
+    monkeypatch.setattr(accountant, "_pld", lambda *_: 2.8)
+    with pytest.raises(AccountantsDisagree):
+        calibrate(3.0, 1e-5, 0.11, 22)
 
 
 def test_a_drafted_plan_spends_what_it_says_and_hardly_less() -> None:
@@ -117,3 +128,17 @@ def test_an_unknown_key_is_no_plan() -> None:
 def test_drafts_without_a_sound_plan_are_refused(epsilon: float, bucket: int, batch: float) -> None:
     with pytest.raises(PlanUnsound):
         draft_plan(epsilon, 1e-5, bucket, batch, rounds=2, local_steps=2, clip=1.0)
+
+
+@pytest.mark.parametrize("rounds", [1, 6, 13])
+def test_rounds_that_fit_are_those_the_figure_allows(rounds: int) -> None:
+    one, past = Mechanism(1.0, 0.125, 8), [Mechanism(2.0, 1.0, 1)]
+    ceiling = epsilon_of([*past, *[one] * rounds], 1e-5).prv
+    assert rounds_within(ceiling, 1e-5, past, one) == rounds
+    assert rounds_within(0.999 * ceiling, 1e-5, past, one) == rounds - 1
+
+
+def test_no_round_fits_where_nothing_is_left() -> None:
+    one = Mechanism(1.0, 0.125, 8)
+    assert rounds_within(0.5, 1e-5, [one], one) == 0
+    assert rounds_within(1.0, 1e-5, [], Mechanism(0.01, 1.0, 1)) == 0

@@ -80,7 +80,31 @@ def test_a_ledger_neither_goes_back_nor_forks(counter, head, why):
     assert caught.value.platform == "bremen"
 
 
+def test_a_release_moves_the_ledger():
+    memory = Memory.empty().witness([advert(4), advert(9, platform="visby")]).saw_release([advert(4)])
+    with pytest.raises(LedgerRollback, match="still entry 4") as caught:
+        memory.witness([advert(9, platform="visby"), advert(4)])
+    assert caught.value.platform == "bremen"
+    assert memory.witness([advert(5, b"i")]).witnesses["bremen"].counter == 5
+
+
+def test_what_a_release_asks_for_never_falls():
+    """Two rounds under two charters may end in another order than they began in."""
+    memory = Memory.empty().saw_release([advert(7)]).saw_release([advert(4)])
+    assert memory.least == {"bremen": 8}
+    with pytest.raises(LedgerRollback):
+        memory.witness([advert(7)])
+
+
+def test_a_memory_from_before_releases_were_seen_still_reads():
+    text = Memory.empty().witness([advert(4)]).to_json()
+    assert "least" not in text
+    assert Memory.from_json(text).least == {}
+
+
 def test_json_round_trip():
+    memory = Memory.empty().witness([advert(4)]).saw_release([advert(4)])
+    assert Memory.from_json(memory.to_json()) == memory
     memory = Memory.empty().admit(SPEC).released(SPEC).witness([advert(2**63)])
     assert Memory.from_json(memory.to_json()) == memory
     assert Memory.from_json(Memory.empty().to_json()) == Memory.empty()
