@@ -3,11 +3,17 @@
 Opacus clips each user's gradient, sums, and divides by the public denominator; only the noise's draw is ours.
 """
 
+from collections.abc import Iterable
+from typing import Final
+
 import torch
 from opacus.optimizers import DPOptimizer
 from torch.optim import Optimizer
 
 from common.randomness import OsRandomness
+
+# Norms are rounded to float32: clipping to a hair less than C keeps what is rounded down within C.
+_ROUNDING: Final = 2.0**-18
 
 
 class OsNoiseOptimizer(DPOptimizer):  # type: ignore[misc]  # Opacus ships no types
@@ -30,16 +36,38 @@ class OsNoiseOptimizer(DPOptimizer):  # type: ignore[misc]  # Opacus ships no ty
         if min(noise_multiplier, clip, denominator) <= 0:
             raise ValueError("noise multiplier, clip and denominator are positive")
         super().__init__(
-            optimizer, noise_multiplier=noise_multiplier, max_grad_norm=clip, expected_batch_size=denominator
+            optimizer,
+            noise_multiplier=noise_multiplier,
+            max_grad_norm=clip * (1 - _ROUNDING),
+            expected_batch_size=denominator,
         )
-        self._noise = noise
+        self._noise, self._spread = noise, noise_multiplier * clip
+
+    def step_over(self, parts: Iterable[torch.Tensor]) -> None:
+        """One step of an optimiser of one parameter (d,), on users' gradients that come in parts, (b, d) each.
+
+        A part may be overwritten once the next is asked for. No part at all is an empty batch, and a step.
+        Users with a gradient that is not finite are dropped. What was summed, before any noise, stays in the
+        parameter's ``summed_grad`` until the next step.
+
+        Guarantee: as for the whole batch at once; the noise is added once, whatever the number of parts.
+        Refuses: an optimiser of several parameters (ValueError).
+        """
+        (flat,) = self.params
+        self.zero_grad(set_to_none=True)
+        for part in parts:
+            drop_non_finite([part])
+            flat.grad_sample = part
+            self.clip_and_accumulate()
+        flat.grad_sample = flat.new_empty(0, len(flat))  # nobody more: what remains is noise and step
+        self.step()
 
     def add_noise(self) -> None:
         """Write summed gradient plus noise of standard deviation σC to ``p.grad``, for every parameter."""
-        spread = self.noise_multiplier * self.max_grad_norm
         for p in self.params:
-            draws = torch.from_numpy(spread * self._noise.normal(p.numel())).to(p.dtype)
-            p.grad = (p.summed_grad + draws.view_as(p)).view_as(p)
+            draws = self._noise.normal(p.numel())
+            draws *= self._spread
+            p.grad = torch.from_numpy(draws).to(p.dtype).view_as(p).add_(p.summed_grad)
 
 
 def drop_non_finite(gradients: list[torch.Tensor]) -> None:

@@ -3,7 +3,7 @@
 Nothing is kept between rounds: each starts a fresh optimiser, so a resumed run repeats exactly.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Final, overload
@@ -11,15 +11,17 @@ from typing import Final, overload
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 from torch.optim import SGD, Adagrad, Adam, AdamW
 
-from clients.private_optimizer import OsNoiseOptimizer, drop_non_finite
-from clients.user_gradients import user_gradients
+from clients.per_user import validate
+from clients.private_optimizer import OsNoiseOptimizer
+from clients.user_gradients import GradientBuffer
 from common.data.sequences import Sequences
 from common.deltas import AdapterDelta, Floats
 from common.errors import HanseError
 from common.model.base import load_model
-from common.model.layout import ParamLayout, pack
+from common.model.layout import ParamLayout, flatten, pack
 from common.model.losses import user_losses
 from common.model.sequence import SharedModel
 from common.model.training import LocalTraining, Optimizer, Size
@@ -91,27 +93,35 @@ def train(
     neither clipping nor noise, repeatable by the key.
 
     Raises:
-        SilentFailure: a layer never moved, a gradient was not per user, or the result is not finite.
+        SilentFailure: a layer never moved, the noise could be repeated, or the result is not finite.
+        NotPerUser: the model's gradients cannot be told apart by user; before any row is read.
     """
     model = load_model(vector, size, features.shape[1])
     before = pack(model)
     shelf = Shelf.of(features, sequences, terms.history)
     if privacy is None:
-        _train_openly(model, shelf, terms, randomness)
+        train_openly(model, shelf, terms, randomness)
         return AdapterDelta(finite_change(model, before))
     if not isinstance(randomness, OsRandomness):
         raise SilentFailure(
             "private training was given repeatable noise", why="whoever knows the key removes it"
         )
-    _train_privately(model, shelf, terms, privacy, randomness)
+    train_privately(model, shelf, terms, privacy, randomness)
     return AdapterDelta(_whole_change(model, before))
 
 
-def _train_privately(
+def train_privately(
     model: SharedModel, shelf: Shelf, terms: LocalTraining, plan: PrivacyPlan, randomness: OsRandomness
 ) -> None:
+    """``plan.local_steps`` steps of DP-SGD, which change ``model``.
+
+    Raises:
+        NotPerUser: as :func:`train` says.
+    """
+    validate(model, shelf.features.shape[1])
+    buffer = GradientBuffer(model)
     optimizer = OsNoiseOptimizer(
-        local_optimizer(model, terms),
+        local_optimizer([flatten(model)], terms),
         noise_multiplier=plan.noise_multiplier,
         clip=plan.clip,
         denominator=plan.denominator,
@@ -119,16 +129,12 @@ def _train_privately(
     )
     for _ in range(plan.local_steps):
         users = poisson_sample(shelf.windows.users, plan.sample_rate, randomness)
-        gradients = user_gradients(model, partial(shelf.losses, model, users, terms, randomness))
-        drop_non_finite(gradients)
-        optimizer.zero_grad()
-        for parameter, gradient in zip(model.parameters(), gradients, strict=True):
-            parameter.grad_sample = gradient  # type: ignore[attr-defined]  # where Opacus looks for it
-        optimizer.step()
+        optimizer.step_over(buffer.parts(partial(shelf.losses, model, users, terms, randomness)))
 
 
-def _train_openly(model: SharedModel, shelf: Shelf, terms: LocalTraining, randomness: Randomness) -> None:
-    optimizer = local_optimizer(model, terms)
+def train_openly(model: SharedModel, shelf: Shelf, terms: LocalTraining, randomness: Randomness) -> None:
+    """``terms.steps`` steps with neither clipping nor noise, which change ``model``."""
+    optimizer = local_optimizer(model.parameters(), terms)
     for _ in range(terms.steps):
         users = poisson_sample(shelf.windows.users, terms.sample_rate, randomness)
         optimizer.zero_grad()
@@ -137,9 +143,9 @@ def _train_openly(model: SharedModel, shelf: Shelf, terms: LocalTraining, random
         optimizer.step()
 
 
-def local_optimizer(model: SharedModel, terms: LocalTraining) -> torch.optim.Optimizer:
-    """The optimiser that ``terms`` name, over all of ``model``."""
-    return _OPTIMIZERS[terms.optimizer](model.parameters(), lr=terms.learning_rate)
+def local_optimizer(parameters: Iterable[nn.Parameter], terms: LocalTraining) -> torch.optim.Optimizer:
+    """The optimiser that ``terms`` name. Each works number by number: how they are cut does not matter."""
+    return _OPTIMIZERS[terms.optimizer](parameters, lr=terms.learning_rate)
 
 
 def finite_change(model: SharedModel, before: Floats) -> Floats:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 # One bit less than a double holds, so that the half added below is exact and 1 is never reached.
 _BITS: Final = 52
+_ONE: Final = np.float64(1.0).view(np.uint64)
 
 COUNTER_BYTES: Final = 16
 """What one step of the counter gives: where a keystream can be entered."""
@@ -38,14 +39,31 @@ class Randomness:
     def uniform(self, count: int) -> NDArray[np.float64]:
         """``count`` uniforms in the open interval (0, 1), 52 random bits each."""
         words = np.frombuffer(self.octets(8 * count), np.uint64) >> np.uint64(64 - _BITS)
-        return (words.astype(np.float64) + 0.5) * 2.0**-_BITS
+        words |= _ONE  # the random bits become the fraction of a double in [1, 2)
+        values = words.view(np.float64)
+        values -= 1.0 - 2.0 ** -(_BITS + 1)  # exact: the fraction plus half a step
+        return values
 
     def normal(self, count: int) -> NDArray[np.float64]:
-        """``count`` standard normals (Box and Muller, 1958)."""
+        """``count`` standard normals (Box and Muller, 1958), in double precision throughout.
+
+        Cosine and sine of the angle come from the tangent t of its half, (1 − t²) / (1 + t²) and
+        2t / (1 + t²): numpy has a vectorised tangent in double precision, and neither of the others.
+        """
         half = -(-count // 2)
-        radius = np.sqrt(-2.0 * np.log(self.uniform(half)))
-        angle = 2.0 * np.pi * self.uniform(half)
-        return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])[:count]
+        radius, tangent = self.uniform(half), self.uniform(half)
+        np.log(radius, out=radius)
+        radius *= -2.0
+        np.sqrt(radius, out=radius)
+        tangent *= np.pi
+        np.tan(tangent, out=tangent)
+        square = tangent * tangent
+        radius /= 1.0 + square
+        draws = np.empty(2 * half)
+        np.multiply(radius, 1.0 - square, out=draws[:half])
+        tangent *= 2.0
+        np.multiply(radius, tangent, out=draws[half:])
+        return draws[:count]
 
     def integers(self, high: int, count: int) -> NDArray[np.int64]:
         """``count`` integers in [0, high); the bias is below high · 2⁻⁵²."""

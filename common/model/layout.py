@@ -77,3 +77,16 @@ def unpack(vector: Floats, module: nn.Module) -> None:
     with torch.no_grad():
         for parameter, offset in zip(parameters, layout.offsets, strict=True):
             parameter.copy_(source[offset : offset + parameter.numel()].view_as(parameter))
+
+
+def flatten(module: nn.Module) -> nn.Parameter:
+    """One parameter (d,) in whose memory the module's trainable parameters live from now on, in their order.
+
+    Training it trains the module, by one operation instead of one for each. Moving the module to another
+    device or type afterwards ends that.
+    """
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    whole = nn.Parameter(torch.cat([p.detach().reshape(-1) for p in parameters]))
+    for parameter, offset in zip(parameters, ParamLayout.of(module).offsets, strict=True):
+        parameter.data = whole.data[offset : offset + parameter.numel()].view_as(parameter)
+    return whole

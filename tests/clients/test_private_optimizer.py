@@ -87,3 +87,47 @@ def test_a_gradient_cannot_be_used_twice():
 def test_no_noise_or_no_denominator_is_refused(wrong):
     with pytest.raises(ValueError, match="positive"):
         optimizer([torch.nn.Parameter(torch.zeros(1))], **wrong)
+
+
+def in_parts(rows, size, reused):
+    """``rows`` (users, d) as parts of ``size``, each in the same memory, as the buffer gives them."""
+    for part in rows.split(size):
+        reused[: len(part)] = part
+        yield reused[: len(part)]
+
+
+@pytest.mark.parametrize("size", [1, 3, 8, 100])
+def test_a_batch_in_parts_gives_the_sum_of_the_whole_and_one_noise(size):
+    whole, dimension = torch.randn(300, 4000, generator=torch.Generator().manual_seed(5)), 4000
+    whole[7] = float("inf")
+    whole[8, 3] = float("nan")
+    expected = clipped_sum([whole.clone()])
+    parameter = torch.nn.Parameter(torch.zeros(dimension))
+    stepping = optimizer([parameter], noise_multiplier=2.0)
+    stepping.step_over(in_parts(whole, size, torch.empty(size, dimension)))
+    assert torch.allclose(parameter.summed_grad, expected, rtol=1e-4, atol=1e-5)
+    noise = -parameter.detach() - parameter.summed_grad  # one step of plain descent at rate 1
+    assert noise.std().item() == pytest.approx(2.0 * CLIP, rel=0.05)
+
+
+def test_a_step_over_nobody_is_noise_and_every_step_starts_anew():
+    parameter = torch.nn.Parameter(torch.zeros(4000))
+    stepping = optimizer([parameter])
+    stepping.step_over([torch.ones(2, 4000)])
+    assert parameter.summed_grad.norm().item() == pytest.approx(2 * CLIP, rel=1e-5)
+    before = parameter.detach().clone()
+    stepping.step_over([])
+    assert not parameter.summed_grad.any()
+    assert (parameter - before).std().item() == pytest.approx(CLIP, rel=0.05)
+
+
+def test_a_part_that_was_summed_already_is_refused():
+    stepping = optimizer([torch.nn.Parameter(torch.zeros(3))])
+    with pytest.raises(ValueError, match="zero_grad"):
+        stepping.step_over([torch.ones(2, 3)] * 2)
+
+
+def test_several_parameters_have_no_parts():
+    stepping = optimizer([torch.nn.Parameter(torch.zeros(3)) for _ in range(2)])
+    with pytest.raises(ValueError, match="unpack"):
+        stepping.step_over([torch.ones(2, 3)])

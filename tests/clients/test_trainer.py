@@ -6,7 +6,7 @@ from clients import trainer
 from clients.trainer import SilentFailure, train
 from common.data.sequences import Sequences
 from common.model.base import load_model
-from common.model.layout import pack
+from common.model.layout import flatten, pack
 from common.model.sequence import build_model
 from common.model.training import LocalTraining
 from common.privacy.plan import PrivacyPlan
@@ -119,10 +119,12 @@ def test_a_person_whose_ratings_are_not_numbers_stops_nothing(vector, features, 
 
 
 def test_a_layer_that_does_not_move_is_a_failure(vector, features, sequences, monkeypatch):
-    def half(model, terms):
-        return torch.optim.SGD(list(model.parameters())[1:], lr=0.1)
+    def torn(model):
+        whole = flatten(model)
+        model.adapter.project.weight.data = model.adapter.project.weight.data.clone()  # as a move would
+        return whole
 
-    monkeypatch.setattr(trainer, "local_optimizer", half)
+    monkeypatch.setattr(trainer, "flatten", torn)
     with pytest.raises(SilentFailure, match=r"adapter\.project\.weight did not move"):
         train(vector, "tiny", features, sequences, TERMS, PLAN, OsRandomness())
 

@@ -71,6 +71,12 @@ def test_uniforms_lie_strictly_between_0_and_1(octet: bytes) -> None:
     assert np.isfinite(Scripted(octet).normal(2)).all()
 
 
+def test_a_uniform_is_its_bits_plus_half_a_step_exactly() -> None:
+    words = np.frombuffer(KeyedRandomness("bits").octets(8 * MANY), np.uint64) >> np.uint64(12)
+    expected = (words.astype(np.float64) + 0.5) * 2.0**-52
+    assert np.array_equal(KeyedRandomness("bits").uniform(MANY), expected)
+
+
 def test_uniforms_are_uniform() -> None:
     assert stats.kstest(KeyedRandomness("uniform").uniform(MANY), "uniform").pvalue > 1e-3
 
@@ -85,6 +91,14 @@ def test_normals_are_normal_and_their_halves_independent() -> None:
     assert stats.kstest(draws, "norm").pvalue > 1e-3
     assert abs(stats.pearsonr(draws[: MANY // 2], draws[MANY // 2 :]).statistic) < 0.02
     assert np.abs(draws).max() > 4
+
+
+def test_a_pair_of_normals_is_the_point_that_its_two_uniforms_name() -> None:
+    uniforms = KeyedRandomness("pairs").uniform(MANY)
+    radius = np.sqrt(-2 * np.log(uniforms[: MANY // 2]))
+    angle = 2 * np.pi * uniforms[MANY // 2 :]
+    expected = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])
+    assert np.abs(KeyedRandomness("pairs").normal(MANY) - expected).max() < 1e-14
 
 
 def test_integers_reach_every_value_equally_often() -> None:

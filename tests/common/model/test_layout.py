@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+import torch
 
-from common.model.layout import ParamLayout, WrongLayout, pack, unpack
+from common.model.layout import ParamLayout, WrongLayout, flatten, pack, unpack
 from common.model.sequence import build_model
 
 
@@ -32,3 +33,15 @@ def test_a_vector_that_does_not_fit_is_refused(spoil):
     model = build_model("tiny", 16)
     with pytest.raises(WrongLayout):
         unpack(spoil(pack(model)), model)
+
+
+def test_what_trains_the_flat_parameter_trains_the_model_and_changes_nothing_else():
+    model = build_model("tiny", 16)
+    frozen = model.block.merge.weight.requires_grad_(False).clone()
+    before = pack(model)
+    whole = flatten(model)
+    assert np.array_equal(whole.detach().numpy(), before)
+    with torch.no_grad():
+        whole += 1.0
+    assert np.array_equal(pack(model), before + 1.0)
+    assert torch.equal(model.block.merge.weight, frozen)
