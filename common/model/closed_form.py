@@ -21,20 +21,28 @@ Doubles = NDArray[np.float64]
 _TAILS: Final = 8.0  # standard deviations of noise that the ring holds beside the users' sum
 
 
-class StatisticsTerms(BaseModel):
-    """Public constants of the statistics: fixed in the charter, never fitted to anyone's rows.
+class Ridge(BaseModel):
+    """Public constants of the solution, never fitted to a platform's rows.
 
-    ``noise_multiplier``: standard deviation of the noise each platform adds, in units of one user's norm, 1;
-    absent with privacy off. ``ridge``: λ for each user of the declared buckets. ``scale``: c, how alike a
-    history and the next item are in text. ``rank``: of the correction.
+    ``ridge``: λ for each user of the declared buckets. ``scale``: c, how alike a history and the next item are in
+    text. ``rank``: of the correction.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    noise_multiplier: PositiveFloat | None
-    ridge: PositiveFloat = 0.1
-    scale: PositiveFloat = 0.2
+    ridge: PositiveFloat = 0.01
+    scale: PositiveFloat = 0.05
     rank: PositiveInt = 32
+
+
+class StatisticsTerms(Ridge):
+    """What the charter says of the statistics.
+
+    ``noise_multiplier``: standard deviation of the noise each platform adds, in units of one user's norm, 1;
+    absent with privacy off.
+    """
+
+    noise_multiplier: PositiveFloat | None
 
     @property
     def mechanism(self) -> Mechanism | None:
@@ -101,7 +109,7 @@ class Moments:
         return Moments(self.history + other.history, self.next + other.next)
 
 
-def solve(moments: Moments, terms: StatisticsTerms, users: int, noise: float) -> tuple[Floats, Floats]:
+def solve(moments: Moments, terms: Ridge, users: int, noise: float) -> tuple[Floats, Floats]:
     """The correction as two factors, (F, rank) and (rank, F), float32: W / c = I + first @ second.
 
     ``users``: of all buckets in the sum; ``noise``: its standard deviation per packed number. Pure

@@ -84,6 +84,18 @@ class PrivacyPlan(BaseModel):
             raise PlanUnsound(f"spends ε = {spent.prv:.3f}, claims {self.epsilon:g}", where="privacy plan")
         return spent
 
+    def beside(self, others: tuple[Mechanism, ...]) -> Self:
+        """The same plan with the least noise at which it and ``others`` together spend at most its ``epsilon``.
+
+        Guarantee: :meth:`forecast` accepts it with ``others``.
+        Refuses: what :func:`calibrate` refuses, others that alone spend ``epsilon`` first of all
+        (:class:`PlanUnsound`).
+        """
+        if not others:
+            return self
+        noise = calibrate(self.epsilon, self.delta, self.sample_rate, self.whole.steps, others)
+        return self.model_copy(update={"noise_multiplier": noise})
+
 
 def largest_delta(bucket: int) -> float:
     """bucket^−1.1: above it a mechanism could expose somebody outright and still keep its promise.
@@ -125,11 +137,13 @@ def draft_plan(
 
 
 @lru_cache(maxsize=256)
-def calibrate(epsilon: float, delta: float, sample_rate: float, steps: int) -> float:
-    """The least noise multiplier, to 0.1 %, at which ``steps`` steps spend at most ``epsilon`` by PRV.
+def calibrate(
+    epsilon: float, delta: float, sample_rate: float, steps: int, besides: tuple[Mechanism, ...] = ()
+) -> float:
+    """The least noise multiplier, to 0.1 %, at which ``steps`` steps and ``besides`` spend ``epsilon`` by PRV.
 
-    Guarantee: ``epsilon_of([Mechanism(result, sample_rate, steps)], delta).prv <= epsilon``, on which all
-    accountants agree.
+    Guarantee: ``epsilon_of([Mechanism(result, sample_rate, steps), *besides], delta).prv <= epsilon``, on which
+    all accountants agree.
     Refuses: an ε that no noise multiplier between e⁻⁴ and e¹⁰ brackets (:class:`PlanUnsound`);
     :class:`AccountantsDisagree`.
     """
@@ -137,7 +151,7 @@ def calibrate(epsilon: float, delta: float, sample_rate: float, steps: int) -> f
     target = math.log1p(epsilon)  # log ε is nearly linear in log noise: few steps; log1p bears ε = 0
 
     def mechanism(log_noise: float) -> list[Mechanism]:
-        return [Mechanism(math.exp(log_noise), sample_rate, steps)]
+        return [Mechanism(math.exp(log_noise), sample_rate, steps), *besides]
 
     def bound(log_noise: float) -> float:
         return math.log1p(upper_bound(mechanism(log_noise), delta)) - target

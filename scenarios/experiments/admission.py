@@ -9,7 +9,7 @@ from common.privacy.accountant import Epsilon, Mechanism, epsilon_of
 from common.privacy.errors import CeilingExceeded
 from common.privacy.ledger import Ceiling
 from scenarios.experiments.cells import cells, slug
-from scenarios.experiments.drafting import member_plan
+from scenarios.experiments.drafting import bill
 from scenarios.experiments.ground import declared
 from scenarios.experiments.report.record import Cell
 from scenarios.experiments.spec import ExperimentSpec
@@ -75,12 +75,12 @@ def accounts(
     spec: ExperimentSpec, name: str, scenario: ScenarioSpec, new: Sequence[Cell]
 ) -> Iterator[Account]:
     """A named site pays for all cells from one ledger; a what-if has one of its own in every cell."""
-    bills = [(cell.epsilon, member_plan(spec, scenario, cell.epsilon).whole) for cell in new if cell.epsilon]
+    bills = [(cell.epsilon, bill(spec, scenario, cell)) for cell in new if cell.epsilon]
     if spec.sites is None:
-        for epsilon, bill in bills:
-            yield Account(Ceiling(spec.privacy.ceiling or epsilon, spec.privacy.delta), (), (bill,))
+        for epsilon, planned in bills:
+            yield Account(Ceiling(spec.privacy.ceiling or epsilon, spec.privacy.delta), (), planned)
     elif bills and spec.privacy.ceiling:
-        planned = tuple(bill for _, bill in bills)
+        planned = tuple(mechanism for _, billed in bills for mechanism in billed)
         ceiling = Ceiling(spec.privacy.ceiling, spec.privacy.delta)
         yield _named(SiteFolder(Path(spec.sites) / name), ceiling, planned)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from scenarios.experiments.report.names import ALONE, BUILT_ON_ALONE
+from scenarios.experiments.report.names import ALONE, BUILT_ON_ALONE, FEDERATED, WARM
 from scenarios.experiments.report.record import Cell, repeat_alone
 from scenarios.experiments.spec import ExperimentSpec
 
@@ -13,9 +13,21 @@ REFERENCES = Cell("references", 1, None)
 def cells(spec: ExperimentSpec) -> tuple[Cell, ...]:
     """Every cell. Those without differential privacy repeat by seed, the others by number."""
     repeats = range(1, spec.privacy.repeats + 1)
-    private = [Cell("federated", repeat, epsilon) for epsilon in spec.privacy.epsilons for repeat in repeats]
+    private = [
+        Cell(system, repeat, epsilon)
+        for epsilon in spec.privacy.epsilons
+        for system in federations(spec)
+        for repeat in repeats
+    ]
     seeded = [Cell(system, seed, None) for system in _seeded(spec) for seed in spec.seeds]
-    return REFERENCES, *seeded, *(private if "federated" in spec.systems else [])
+    return REFERENCES, *seeded, *private
+
+
+def federations(spec: ExperimentSpec) -> tuple[str, ...]:
+    """The systems that are trained by rounds: one from scratch and, with statistics, one that starts from them."""
+    if FEDERATED not in spec.systems:
+        return ()
+    return (FEDERATED, WARM) if spec.statistics else (FEDERATED,)
 
 
 def alone(spec: ExperimentSpec, cell: Cell) -> Cell | None:
@@ -40,4 +52,5 @@ def slug(cell: Cell) -> str:
 
 
 def _seeded(spec: ExperimentSpec) -> list[str]:
-    return [system for system in spec.systems if system != "federated" or spec.privacy.unprotected]
+    trained = {FEDERATED: federations(spec) if spec.privacy.unprotected else ()}
+    return [system for asked in spec.systems for system in trained.get(asked, (asked,))]

@@ -25,6 +25,7 @@ from scenarios.experiments.report import (
     Setting,
     Traffic,
 )
+from scenarios.experiments.report.names import FEDERATIONS
 from scenarios.experiments.report.wording import listed
 from scenarios.experiments.spec import ExperimentSpec
 from server.checkpoint import RunFolder
@@ -37,7 +38,7 @@ def collect(
     ground: Ground, folder: ExperimentFolder, asked: Sequence[Cell], minutes: float
 ) -> ExperimentRecord:
     """The record of every cell in ``asked``; all of them are finished."""
-    federated = [cell for cell in asked if cell.system == "federated"]
+    federated = [cell for cell in asked if cell.system in FEDERATIONS]
     return ExperimentRecord(
         metrics=kept_metrics(ground.spec, folder.cells, asked, ground.scenarios),
         setting=_setting(ground, minutes),

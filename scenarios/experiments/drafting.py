@@ -5,8 +5,11 @@ from collections.abc import Mapping
 
 from clients.config import SiteFolder
 from common.charter import Charter, Member, ModelTerms, SignedCharter
-from common.privacy.plan import PrivacyPlan, draft_plan
+from common.model.closed_form import StatisticsTerms
+from common.privacy.accountant import Mechanism
+from common.privacy.plan import PrivacyPlan, calibrate, draft_plan
 from scenarios.experiments.cells import slug
+from scenarios.experiments.report.names import FEDERATED, WARM
 from scenarios.experiments.report.record import Cell
 from scenarios.experiments.spec import ExperimentSpec
 from scenarios.platforms.spec import ScenarioSpec
@@ -15,8 +18,33 @@ from scenarios.platforms.spec import ScenarioSpec
 RING_CLIP = 1.0
 
 
-def member_plan(spec: ExperimentSpec, scenario: ScenarioSpec, epsilon: float) -> PrivacyPlan:
-    """What one platform may spend in a cell of ``epsilon``, spare rounds included; public constants only."""
+def statistics_terms(spec: ExperimentSpec, system: str, epsilon: float | None) -> StatisticsTerms | None:
+    """The statistics of a cell, if it has any: their noise by themselves spends the public share of ``epsilon``.
+
+    The split is made before any data are read and is the same for all platforms: a sum over all users needs noise
+    by (ε, δ) alone.
+    """
+    asked, delta = spec.statistics, spec.privacy.delta
+    if asked is None or system != WARM:
+        return None
+    noise = None if epsilon is None else calibrate(asked.share * epsilon, delta, 1.0, 1)
+    return StatisticsTerms(noise_multiplier=noise, **asked.model_dump(exclude={"share"}))
+
+
+def besides_training(spec: ExperimentSpec, system: str, epsilon: float) -> tuple[Mechanism, ...]:
+    """What a cell of ``epsilon`` releases beside its training rounds."""
+    statistics = statistics_terms(spec, system, epsilon)
+    mechanism = statistics.mechanism if statistics else None
+    return () if mechanism is None else (mechanism,)
+
+
+def member_plan(
+    spec: ExperimentSpec, scenario: ScenarioSpec, epsilon: float, system: str = FEDERATED
+) -> PrivacyPlan:
+    """What one platform's training may spend in a cell of ``epsilon``, spare rounds included.
+
+    Training and all that is released beside it compose to ``epsilon``; public constants only.
+    """
     training = scenario.training
     return draft_plan(
         epsilon,
@@ -26,7 +54,15 @@ def member_plan(spec: ExperimentSpec, scenario: ScenarioSpec, epsilon: float) ->
         spec.rounds + spec.privacy.spare,
         training.steps,
         spec.privacy.clip,
-    )
+    ).beside(besides_training(spec, system, epsilon))
+
+
+def bill(spec: ExperimentSpec, scenario: ScenarioSpec, cell: Cell) -> tuple[Mechanism, ...]:
+    """All that one platform releases in a cell; nothing without differential privacy."""
+    if cell.epsilon is None:
+        return ()
+    plan = member_plan(spec, scenario, cell.epsilon, cell.system)
+    return (plan.whole, *besides_training(spec, cell.system, cell.epsilon))
 
 
 def draft(
@@ -43,7 +79,7 @@ def draft(
             public_key=keys[name].hex(),
             weight=1.0,
             training=scenario.training,
-            privacy=None if cell.epsilon is None else member_plan(spec, scenario, cell.epsilon),
+            privacy=None if cell.epsilon is None else member_plan(spec, scenario, cell.epsilon, cell.system),
         )
         for name, scenario in scenarios.items()
     )
@@ -60,6 +96,7 @@ def draft(
         privacy="local" if private else "off",
         seed=None if private else cell.seed,
         robust=spec.robust,
+        statistics=statistics_terms(spec, cell.system, cell.epsilon),
     )
 
 

@@ -1,17 +1,18 @@
 """What a run will spend, send and take, from public constants alone: no data are read and nothing is spent."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from common.model.layout import ParamLayout
 from common.model.sequence import build_model
 from common.privacy.accountant import Epsilon
 from common.privacy.plan import PrivacyPlan, rounds_within
 from scenarios.experiments.admission import Account, accounts
-from scenarios.experiments.cells import cells
-from scenarios.experiments.drafting import member_plan
+from scenarios.experiments.cells import cells, federations
+from scenarios.experiments.drafting import member_plan, statistics_terms
 from scenarios.experiments.ground import declared
 from scenarios.experiments.relations import Group, dearest, sharing
+from scenarios.experiments.report.names import WARM
 from scenarios.experiments.spec import ExperimentSpec
 from scenarios.platforms.spec import ScenarioSpec
 
@@ -21,8 +22,16 @@ _MEASURE = 5.0
 
 
 @dataclass(frozen=True, slots=True)
+class WarmStart:
+    """Noise multipliers of a cell that starts from statistics: theirs, and training's by platform."""
+
+    statistics: float
+    training: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Forecast:
-    """``plans`` and ``joint`` by planned ε, ``joint`` with whose it is; bytes: one platform in one round.
+    """``plans`` and ``joint`` by planned ε, ``joint`` with whose it is; bytes: one platform in one training round.
 
     ``accounts``: of named sites, by platform, the ledger that pays for all of it; ``joint_accounts`` what these
     ledgers then compose to. A what-if has no past: its plan is all it spends.
@@ -30,6 +39,7 @@ class Forecast:
 
     plans: Mapping[float, Mapping[str, PrivacyPlan]]
     joint: Mapping[float, tuple[Group, Epsilon]]
+    warm: Mapping[float, WarmStart]
     accounts: Mapping[str, Account]
     joint_accounts: tuple[Group, Epsilon] | None
     cells: int
@@ -67,12 +77,24 @@ def forecast(spec: ExperimentSpec) -> Forecast:
         joint={epsilon: joint(scenarios, of) for epsilon, of in plans.items()},
         accounts=named,
         joint_accounts=_joint_of(scenarios, named),
+        warm=_warm_starts(spec, scenarios),
         cells=len(asked),
         parameters=parameters,
         bytes_up=4 * (parameters + 2),
         bytes_down=4 * parameters,
         processor_minutes=seconds / 60,
     )
+
+
+def _warm_starts(spec: ExperimentSpec, scenarios: Mapping[str, ScenarioSpec]) -> Mapping[float, WarmStart]:
+    found = {}
+    for epsilon in spec.privacy.epsilons if WARM in federations(spec) else ():
+        terms = statistics_terms(spec, WARM, epsilon)
+        if terms is not None and terms.noise_multiplier is not None:
+            plans = {name: member_plan(spec, one, epsilon, WARM) for name, one in scenarios.items()}
+            noise = {name: plan.noise_multiplier for name, plan in plans.items()}
+            found[epsilon] = WarmStart(terms.noise_multiplier, noise)
+    return found
 
 
 def joint(scenarios: Mapping[str, ScenarioSpec], plans: Mapping[str, PrivacyPlan]) -> tuple[Group, Epsilon]:
@@ -115,6 +137,7 @@ def as_document(spec: ExperimentSpec, found: Forecast) -> dict[str, object]:
             for name, account in found.accounts.items()
         ],
         "joint_sites": None if found.joint_accounts is None else found.joint_accounts[1].prv,
+        "warm_start": {f"{epsilon:g}": asdict(warm) for epsilon, warm in found.warm.items()},
         "cells": found.cells,
         "parameters": found.parameters,
         "bytes_up_per_round": found.bytes_up,
@@ -138,6 +161,11 @@ def as_text(spec: ExperimentSpec, found: Forecast) -> str:
             )
         group, total = found.joint[epsilon]
         lines.append(f"  joint, a person on {', '.join(group)}: ε = {total.prv:.2f}")
+    lines += [
+        f"  ε ≤ {epsilon:g}  warm start: statistics with noise {warm.statistics:.2f}, then training with"
+        f" {min(warm.training.values()):.2f} to {max(warm.training.values()):.2f}"
+        for epsilon, warm in found.warm.items()
+    ]
     lines += [_site_line(name, account, found) for name, account in found.accounts.items()]
     if found.joint_accounts:
         group, total = found.joint_accounts

@@ -16,7 +16,7 @@ from common.files import write_atomically
 from common.model.scorer import Scorer
 from scenarios.experiments.cells import REFERENCES, alone, measured, slug
 from scenarios.experiments.ground import Ground
-from scenarios.experiments.report.names import ALONE, LOCAL_ONLY, UNGATED
+from scenarios.experiments.report.names import ALONE, LOCAL_ONLY
 from scenarios.experiments.report.record import METRICS_SCHEMA, Cell, GateDecision
 from scenarios.experiments.spec import ExperimentSpec
 from scenarios.experiments.training import trained
@@ -66,11 +66,12 @@ class _Bench:
                 yield evaluator.measure(self._extended(cell, evaluator.zero_exchange, gated=False))
             case "alone":
                 yield evaluator.measure(self._alone(cell))
-            case "federated":
+            case "federated" | "federated-warm":
                 base = self._base(cell)
                 yield evaluator.measure(self._extended(cell, base, gated=True))
                 # What the shared model itself gives, so that a closed gate hides nothing in the report.
-                yield evaluator.measure(replace(self._extended(cell, base, gated=False), name=UNGATED))
+                open_system = self._extended(cell, base, gated=False)
+                yield evaluator.measure(replace(open_system, name=f"{cell.system}-ungated"))
             case _:
                 yield evaluator.measure(self._extended(cell, self._base(cell), gated=False))
 

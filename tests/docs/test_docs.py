@@ -17,17 +17,23 @@ from common.charter import CharterInvalid, ServerTraining
 from common.cli import INTERRUPTED, Misuse, build
 from common.errors import HanseError
 from common.robust import RobustTerms
-from scenarios.experiments.spec import ExperimentSpec, Limits, Model, Privacy
+from scenarios.experiments.spec import ExperimentSpec, Limits, Model, Privacy, Statistics
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("**/*.md")])
 TABLES: list[tuple[str, str, type[BaseModel], set[str]]] = [
-    ("experiment.md", "Top level", ExperimentSpec, {"model", "privacy", "server", "limits", "robust"}),
+    (
+        "experiment.md",
+        "Top level",
+        ExperimentSpec,
+        {"model", "privacy", "server", "limits", "robust", "statistics"},
+    ),
     ("experiment.md", "[model]", Model, set()),
     ("experiment.md", "[privacy]", Privacy, set()),
     ("experiment.md", "[server]", ServerTraining, set()),
     ("experiment.md", "[robust]", RobustTerms, set()),
+    ("experiment.md", "[statistics]", Statistics, set()),
     ("experiment.md", "[limits]", Limits, set()),
     ("site-folder.md", "site.toml", SiteConfig, set()),
     ("site-folder.md", "[ceiling]", CeilingConfig, set()),

@@ -21,6 +21,7 @@ from common.requests import ReplayRequest
 from server.channel import Meter
 from server.cohort import Cohort
 from server.rounds import conduct, hold_opened, opening_of
+from server.verify import verify_round
 from server.warm_start import warm_start
 
 Make = Callable[..., Any]
@@ -242,3 +243,14 @@ def test_the_statistics_round_leaves_no_ticket(fleet: Make, rows: list[Any]) -> 
     hold(made, tape)
     notice = ReplayRequest(bundle=bytes(32), key=bytes(32)).frame()
     assert asked_again(made, tape, notice) == {"OutOfTurn"}
+
+
+def test_a_replay_of_a_training_round_still_holds(fleet: Make, rows: list[Any]) -> None:
+    """The step is of the parameters alone; the map that opened the round is bound by what everyone signed."""
+    made = fleet(rounds=2, replay_days=7, **OPEN)
+    conduct(made.tape(), made.run, lambda outcome: None)
+    bundles = sorted((made.run.path / "replays").iterdir())
+    verdicts = [verify_round(bundle, made.folders["salt"].path) for bundle in bundles]
+    assert [(verdict.round, verdict.attempt) for verdict in verdicts] == [(1, 2), (2, 3)]
+    assert verdicts[0].model_received
+    assert verdicts[1].moments_followed

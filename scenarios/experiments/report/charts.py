@@ -37,7 +37,7 @@ def epsilon_title(epsilon: float | None) -> str:
 
 def alone(figures: Figures, platform: str) -> svg.Forest:
     """What every system without federation reaches on one platform, and pooled data as the ceiling."""
-    federated = (names.FEDERATED, names.UNGATED)
+    federated = (names.FEDERATED, names.UNGATED, names.WARM, names.WARM_UNGATED)
     lines = [
         svg.Interval(
             names.system_title(system),

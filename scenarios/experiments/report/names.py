@@ -9,7 +9,11 @@ LOCAL_ONLY: Final = "local-only"
 POOLED: Final = "pooled"
 ALONE: Final = "alone"
 UNGATED: Final = "federated-ungated"
-BUILT_ON_ALONE: Final = frozenset({FEDERATED, UNGATED, POOLED, "pooled-clipped"})
+WARM: Final = "federated-warm"
+WARM_UNGATED: Final = "federated-warm-ungated"
+FEDERATIONS: Final = (FEDERATED, WARM)
+"""Systems that are trained by rounds, under a charter and against ledgers."""
+BUILT_ON_ALONE: Final = frozenset({FEDERATED, UNGATED, WARM, WARM_UNGATED, POOLED, "pooled-clipped"})
 """Systems that add a model to what the platform would run alone."""
 
 REFERENCES: Final = (ALONE, ZERO_EXCHANGE, LOCAL_ONLY, POOLED, FEDERATED)
@@ -36,6 +40,11 @@ SYSTEMS: Final = {
         "federated, ungated",
         "the same without the gate: what the shared model itself gives",
     ),
+    "federated-warm": (
+        "federated, warm start",
+        "federated, its training started from closed-form statistics that are paid from the same ε",
+    ),
+    "federated-warm-ungated": ("federated, warm start, ungated", "the same without the gate"),
     "pooled": ("pooled", "ungated, trained on all rows in one place without privacy: the ceiling"),
     "pooled-clipped": ("pooled, clipped", "pooled with per-user clipping and no noise"),
 }
