@@ -60,7 +60,11 @@ def accept(charter: Charter, platform: str) -> None:
         plan.forecast(charter.besides_training(platform))
 
 
-RELEASES: Final[Mapping[Purpose, ReleaseKind]] = {"train": "training", "statistics": "statistics"}
+RELEASES: Final[Mapping[Purpose, ReleaseKind]] = {
+    "train": "training",
+    "statistics": "statistics",
+    "metrics": "metrics",
+}
 """What a round of each purpose is called in the ledger."""
 
 

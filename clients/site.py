@@ -19,16 +19,20 @@ from clients import policy
 from clients.config import Engagement, SiteFolder
 from clients.draw import Drawing, require_group
 from clients.memory import MemoryFile
+from clients.metrics import sum_of
 from clients.platform_data import read_platform
 from clients.round import Contribute, Member, OutOfTurn, Round
-from clients.statistics import exact, moments_of, release
+from clients.statistics import moments_of
 from clients.trainer import train
+from clients.whole_sum import released
 from common.charter import Charter, CharterInvalid, Purpose
 from common.data.sequences import Sequences
+from common.data.split import Split
 from common.deltas import AdapterDelta, Floats
 from common.errors import HanseError
 from common.frame import Frame, encode
 from common.model.layout import ParamLayout
+from common.model.scorer import Scorer
 from common.model.sequence import build_model
 from common.model.statistics import Basis
 from common.randomness import KeyedRandomness, OsRandomness
@@ -59,7 +63,11 @@ class Site:
     def __init__(self, folder: SiteFolder, engagement: Engagement) -> None:
         self._folder, self._engagement = folder, engagement
         folder.prune_tickets(time.time())
-        contribute: dict[Purpose, Contribute] = {"train": self._train, "statistics": self._statistics}
+        contribute: dict[Purpose, Contribute] = {
+            "train": self._train,
+            "statistics": self._statistics,
+            "metrics": self._metrics,
+        }
         self._member = _member(folder, engagement, contribute)
         self._drawing: Drawing | None = None
         self._round: Round | None = None
@@ -137,14 +145,23 @@ class Site:
         charter, platform = self._member.charter, self._member.platform
         features, sequences = self._rows
         moments = moments_of(features, sequences, charter.member(platform).training.history)
-        mechanism = charter.mechanism(platform, "statistics")
-        if mechanism is None:
-            return exact(moments)
-        return release(moments, mechanism.noise_multiplier, OsRandomness())
+        return released(moments.packed(), charter.mechanism(platform, "statistics"))
+
+    def _metrics(self, model: Floats, number: int) -> AdapterDelta:
+        """How well the model ranks on the test cut, which nothing else looks at."""
+        charter, (features, split) = self._member.charter, self._data
+        total = sum_of(Scorer(model, charter.model.size), features, split.test)
+        return released(total, charter.mechanism(self._member.platform, "metrics"))
+
+    @property
+    def _rows(self) -> tuple[Floats, Sequences]:
+        """Item features, and the events that may be learned from."""
+        features, split = self._data
+        return features, split.train
 
     @cached_property
-    def _rows(self) -> tuple[Floats, Sequences]:
-        """Item features and training events: every round asks for the same, so they are worked out once."""
+    def _data(self) -> tuple[Floats, Split]:
+        """Item features and the split: every round asks for the same, so they are worked out once."""
         charter = self._member.charter
         data = read_platform(self._folder.config(), self._folder.user_key())
         basis = Basis.load(self._engagement.basis_path)
@@ -153,7 +170,7 @@ class Site:
         layout = ParamLayout.of(build_model(charter.model.size, charter.model.features))
         if layout.digest != charter.model.layout:
             raise CharterInvalid("this version's model is not the one in the charter")
-        return data.features(basis), data.platform.split.train
+        return data.features(basis), data.platform.split
 
     def _say(self, request: Frame, error: Exception) -> None:
         # Text alone: a log record that keeps the error keeps its frames, and with them the round's secrets.

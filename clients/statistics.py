@@ -1,4 +1,4 @@
-"""The platform's part of the closed-form statistics: its users' pairs, and all the noise they need."""
+"""The platform's part of the closed-form statistics: its users' pairs, before any noise."""
 
 from typing import Final
 
@@ -7,12 +7,11 @@ import torch
 
 from clients.trainer import Shelf
 from common.data.sequences import Sequences
-from common.deltas import AdapterDelta, Floats
+from common.deltas import Floats
 from common.model.closed_form import Moments
 from common.model.losses import shifted
 from common.model.sequence import recency_queries
 from common.model.windows import PADDING, gather
-from common.randomness import OsRandomness
 
 _BLOCK: Final = 256  # users at a time in double precision
 
@@ -31,20 +30,3 @@ def moments_of(features: Floats, sequences: Sequences, history: int) -> Moments:
         queries = recency_queries(shifted(targets)).numpy() * (items != PADDING)[:, :, None]
         total += Moments.of_users(queries, targets.numpy())
     return total
-
-
-def release(moments: Moments, noise: float, randomness: OsRandomness) -> AdapterDelta:
-    """The packed sum with Gaussian noise of standard deviation ``noise`` on every number, float32.
-
-    Guarantee: the Gaussian mechanism of sensitivity 1, by :meth:`Moments.of_users`; each number's noise is drawn
-    once, A's above the diagonal, so the mirrored half is post-processing. Rounding to float32 and to the ring
-    comes after the noise.
-    Refuses: nothing; repeatable randomness is refused by its type.
-    """
-    exact = moments.packed()
-    return AdapterDelta((exact + noise * randomness.normal(exact.size)).astype(np.float32))
-
-
-def exact(moments: Moments) -> AdapterDelta:
-    """The packed sum as it is, for runs with privacy off."""
-    return AdapterDelta(moments.packed().astype(np.float32))

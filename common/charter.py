@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, m
 
 from common.data.split import DAY
 from common.errors import HanseError
+from common.evaluation import SIZE, MetricsTerms
 from common.files import write_atomically
 from common.model.base import map_size
 from common.model.closed_form import StatisticsTerms, packed_size
@@ -28,12 +29,12 @@ from common.secagg.terms import Terms, fewest_platforms
 
 _SIGNED = b"hanse/charter/1"
 # Not in the signed bytes where they say what was so before them, so that older signatures still hold.
-_LATER = ("ring_width", "ring_tensors", "replay_days", "robust", "statistics")
+_LATER = ("ring_width", "ring_tensors", "replay_days", "robust", "statistics", "metrics")
 _SUM_OF_SHARES = 1e-9  # ten tenths need not sum to exactly 1
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
-Purpose = Literal["train", "statistics"]
+Purpose = Literal["train", "statistics", "metrics"]
 """What a round is held for: each kind of release has rounds, a ring and a charge of its own."""
 PURPOSES: Final = get_args(Purpose)
 
@@ -92,12 +93,13 @@ class Charter(_Frozen):
     With ``privacy="local"`` every platform's own noise makes all it emits (ε, δ)-DP and ``seed`` is absent;
     with ``privacy="off"`` there is no privacy plan, and a seed makes the run repeatable. ``replay_days``: how long
     the roster can recompute a training round's sum; 0 keeps nothing. ``statistics``: one release that training
-    starts from.
+    starts from. ``metrics``: one release, after the last round, of how well the model ranks for everyone together;
+    without it metrics stay at the platforms.
 
     Raises:
         pydantic.ValidationError: on duplicate members, fewer than max(3, colluders + 2) of them, a plan
             without privacy, privacy without a plan, a seed with privacy on, groups that the roster is too small
-            for, or statistics that this roster cannot release.
+            for, or statistics or metrics that this roster cannot release.
     """
 
     version: Literal[1] = 1
@@ -117,6 +119,7 @@ class Charter(_Frozen):
     seed: int | None = None
     robust: RobustTerms | None = None
     statistics: StatisticsTerms | None = None
+    metrics: MetricsTerms | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -159,18 +162,19 @@ class Charter(_Frozen):
         return self
 
     @model_validator(mode="after")
-    def _statistics_possible(self) -> Self:
-        statistics = self.statistics
-        if statistics is None:
-            return self
-        if (statistics.noise_multiplier is not None) != (self.privacy == "local"):
-            raise ValueError("statistics carry noise with privacy on, and none with it off")
-        if statistics.rank > self.model.features:
-            raise ValueError(f"a map of rank {statistics.rank} between {self.model.features} features")
-        if len(self.members) > self.terms("statistics").ring.most_weight:
-            raise ValueError("so many platforms' statistics do not fit into one sum")
-        if self.robust:
-            raise ValueError("robust terms bound training alone: one platform could spoil the statistics")
+    def _whole_sums_possible(self) -> Self:
+        for purpose in PURPOSES:
+            terms = self._whole_sum(purpose)
+            if terms is None:
+                continue
+            if (terms.noise_multiplier is not None) != (self.privacy == "local"):
+                raise ValueError(f"{purpose} carry noise with privacy on, and none with it off")
+            if len(self.members) > self.terms(purpose).ring.most_weight:
+                raise ValueError(f"so many platforms' {purpose} do not fit into one sum")
+            if self.robust:
+                raise ValueError(f"robust terms bound training alone: one platform could spoil the {purpose}")
+        if self.statistics and self.statistics.rank > self.model.features:
+            raise ValueError(f"a map of rank {self.statistics.rank} between {self.model.features} features")
         return self
 
     @property
@@ -208,9 +212,9 @@ class Charter(_Frozen):
 
     def rounds_of(self, purpose: Purpose) -> int:
         """How many rounds of a purpose there are; they count from 1."""
-        if purpose == "statistics":
-            return 0 if self.statistics is None else 1
-        return self.rounds
+        if purpose == "train":
+            return self.rounds
+        return 0 if self._whole_sum(purpose) is None else 1
 
     def mechanism(self, platform: str, purpose: Purpose) -> Mechanism | None:
         """What one round of ``purpose`` releases of a platform's users; None with privacy off.
@@ -223,9 +227,8 @@ class Charter(_Frozen):
             raise CharterInvalid(f"no rounds of {purpose}", where=self.name)
         if plan is None:
             return None
-        if purpose == "statistics" and self.statistics is not None:
-            return self.statistics.mechanism
-        return plan.per_round
+        whole = self._whole_sum(purpose)
+        return plan.per_round if whole is None else whole.mechanism
 
     def planned(self, platform: str, purpose: Purpose, done: int = 0) -> list[Mechanism]:
         """What the rounds of ``purpose`` release that come after the first ``done``; nothing with privacy off.
@@ -236,6 +239,15 @@ class Charter(_Frozen):
         left = self.rounds_of(purpose) - done
         mechanism = self.mechanism(platform, purpose) if left > 0 else None
         return [] if mechanism is None else [mechanism] * left
+
+    def _whole_sum(self, purpose: Purpose) -> StatisticsTerms | MetricsTerms | None:
+        """The terms of a release that is one sum over all users, where the charter has it."""
+        match purpose:
+            case "statistics":
+                return self.statistics
+            case "metrics":
+                return self.metrics
+        return None
 
     def besides_training(self, platform: str) -> list[Mechanism]:
         """All that the platform releases beside its training rounds."""
@@ -260,9 +272,9 @@ class Charter(_Frozen):
     def terms(self, purpose: Purpose = "train") -> Terms:
         """What secure aggregation needs of the agreement for a round of ``purpose``."""
         roster = {member.platform: bytes.fromhex(member.public_key) for member in self.members}
-        if purpose == "statistics" and self.statistics is not None:
-            clip = self.statistics.ring_clip(max(member.training.bucket for member in self.members))
-            dimension, ring = packed_size(self.model.features), Ring(clip)
+        if whole := self._whole_sum(purpose):
+            ring = Ring(whole.ring_clip(max(member.training.bucket for member in self.members)))
+            dimension = SIZE if purpose == "metrics" else packed_size(self.model.features)
         else:
             tensors = tuple(Tensor(tensor.size, tensor.clip) for tensor in self.ring_tensors)
             ring = Ring(self.ring_clip, self.ring_bits, self.ring_width, tensors)

@@ -14,6 +14,7 @@ from safetensors.numpy import save
 from common.charter import Charter, SignedCharter
 from common.deltas import Floats
 from common.errors import HanseError
+from common.evaluation import ReleasedMetrics
 from common.files import write_atomically
 from server.optimizer import OptimizerState, start
 from server.outcome import RoundOutcome
@@ -29,13 +30,14 @@ class CheckpointUnreadable(HanseError):
 class Checkpoint:
     """After ``round`` finished training rounds: the optimiser's state and every outcome so far.
 
-    ``base``: the frozen map, float32, once the charter's statistics were released.
+    ``base``: the frozen map, float32, once the charter's statistics were released; ``metrics``, once they were.
     """
 
     round: int
     state: OptimizerState
     outcomes: tuple[RoundOutcome, ...]
     base: Floats | None = None
+    metrics: ReleasedMetrics | None = None
 
     @property
     def model(self) -> Floats:
@@ -62,9 +64,14 @@ class Checkpoint:
         their shares, the next attempt therefore starts from the nearest float32 neighbour of one coordinate.
         What protects the platforms' users is that this attempt draws fresh noise and is charged again.
         """
-        parameters = self.state.parameters.copy()
-        parameters[0] = np.nextafter(parameters[0], np.float32(np.inf))
-        return replace(self, state=replace(self.state, parameters=parameters))
+        beside = {name: _beside(getattr(self.state, name)) for name in ("parameters", "average")}
+        return replace(self, state=replace(self.state, **beside))
+
+
+def _beside(vector: Floats) -> Floats:
+    neighbour = vector.copy()
+    neighbour[0] = np.nextafter(neighbour[0], np.float32(np.inf))
+    return neighbour
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +112,8 @@ class RunFolder:
         if checkpoint.base is not None:
             tensors["base"] = checkpoint.base
         metadata = {"round": str(checkpoint.round), "outcomes": outcomes}
+        if checkpoint.metrics is not None:
+            metadata["metrics"] = checkpoint.metrics.model_dump_json()
         write_atomically(self._checkpoint, save(tensors, metadata))
 
     def latest(self) -> Checkpoint:
@@ -119,7 +128,9 @@ class RunFolder:
                 state = OptimizerState(*(file.get_tensor(name) for name in _TENSORS))
                 base = file.get_tensor("base") if "base" in file.keys() else None  # noqa: SIM118 - no mapping
             outcomes = tuple(RoundOutcome.model_validate(entry) for entry in json.loads(metadata["outcomes"]))
-            return Checkpoint(int(metadata["round"]), state, outcomes, base)
+            told = metadata.get("metrics")
+            metrics = None if told is None else ReleasedMetrics.model_validate_json(told)
+            return Checkpoint(int(metadata["round"]), state, outcomes, base, metrics)
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise CheckpointUnreadable(
                 "no readable checkpoint", where=str(self._checkpoint), why=type(error).__name__

@@ -19,6 +19,7 @@ from server.archive import Archive
 from server.channel import Channel, Meter
 from server.checkpoint import Checkpoint, RunFolder
 from server.cohort import Cohort
+from server.evaluation import released_metrics
 from server.gates import PublicScore, require_score, settle
 from server.grouped import hold_in_groups
 from server.outcome import RoundOutcome
@@ -43,7 +44,7 @@ class Service:
 
 
 def conduct(channel: Channel, folder: RunFolder, watch: Watch, service: Service | None = None) -> Checkpoint:
-    """Hold every round that is left, saving each before the next begins; the statistics come first.
+    """Hold every round that is left, saving each before the next begins: statistics, training, metrics.
 
     A platform that a round finds guilty of spoiling it is left out of those that follow.
 
@@ -75,6 +76,8 @@ def conduct(channel: Channel, folder: RunFolder, watch: Watch, service: Service 
         before = checkpoint.state
         if due == "statistics" and mean is not None:
             checkpoint = replace(checkpoint, base=warm_start(charter, mean, outcome.survivors))
+        elif due == "metrics" and mean is not None:
+            checkpoint = replace(checkpoint, metrics=released_metrics(charter, mean, outcome.survivors))
         else:
             checkpoint = settle(charter, checkpoint, mean, outcome, service.score)
         retired, roster = False, _without_culprits(roster, cohort, charter)
@@ -89,7 +92,9 @@ def conduct(channel: Channel, folder: RunFolder, watch: Watch, service: Service 
 def _due(charter: Charter, checkpoint: Checkpoint) -> Purpose | None:
     if charter.statistics is not None and checkpoint.base is None:
         return "statistics"
-    return "train" if checkpoint.round < charter.rounds else None
+    if checkpoint.round < charter.rounds:
+        return "train"
+    return "metrics" if charter.metrics is not None and checkpoint.metrics is None else None
 
 
 def roster_of(charter: Charter) -> tuple[str, ...]:
@@ -108,11 +113,13 @@ def _hold(
     """The mean of the round that is due; of training as robust terms leave it: None where no sum is within bounds.
 
     The statistics ask for no model; their attempts open with one all the same, as it is what no sum is made twice
-    over.
+    over. The metrics are those of the model that is published.
     """
-    if _due(charter, checkpoint) == "statistics":
-        opening = opening_of(charter, folder, "statistics", 1, roster)
-        delta, outcome = hold_opened(cohort, charter, opening, checkpoint.model)
+    due = _due(charter, checkpoint)
+    if due is not None and due != "train":
+        opening = opening_of(charter, folder, due, 1, roster)
+        model = checkpoint.released if due == "metrics" else checkpoint.model
+        delta, outcome = hold_opened(cohort, charter, opening, model)
         return delta.mean, outcome
     robust = charter.robust
     if robust and charter.groups:

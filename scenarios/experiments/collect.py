@@ -21,6 +21,7 @@ from scenarios.experiments.report import (
     GroupSum,
     PlatformFacts,
     PrivacyEntry,
+    Published,
     RoundEntry,
     Setting,
     Traffic,
@@ -56,7 +57,14 @@ def collect(
         ),
         rounds=tuple(chain.from_iterable(_rounds(folder, cell) for cell in federated)),
         versions={**{name: version(name) for name in _VERSIONS}, "python": machine.python_version()},
+        published=tuple(chain.from_iterable(_published(folder, cell) for cell in federated)),
     )
+
+
+def _published(folder: ExperimentFolder, cell: Cell) -> Iterator[Published]:
+    metrics = RunFolder(folder.cell(cell) / "server").latest().metrics
+    if metrics is not None:
+        yield Published(cell, metrics.users, metrics.means, metrics.errors)
 
 
 def _setting(ground: Ground, minutes: float) -> Setting:

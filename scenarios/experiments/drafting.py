@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from clients.config import SiteFolder
 from common.charter import Charter, Member, ModelTerms, SignedCharter
+from common.evaluation import MetricsTerms
 from common.model.closed_form import StatisticsTerms
 from common.privacy.accountant import Mechanism
 from common.privacy.plan import PrivacyPlan, calibrate, draft_plan
@@ -31,11 +32,20 @@ def statistics_terms(spec: ExperimentSpec, system: str, epsilon: float | None) -
     return StatisticsTerms(noise_multiplier=noise, **asked.model_dump(exclude={"share"}))
 
 
+def metrics_terms(spec: ExperimentSpec, epsilon: float | None) -> MetricsTerms | None:
+    """The metrics a cell releases at its end, if any: by themselves they spend their share of ``epsilon``."""
+    if spec.metrics is None:
+        return None
+    share, delta = spec.metrics.share, spec.privacy.delta
+    return MetricsTerms(
+        noise_multiplier=None if epsilon is None else calibrate(share * epsilon, delta, 1.0, 1)
+    )
+
+
 def besides_training(spec: ExperimentSpec, system: str, epsilon: float) -> tuple[Mechanism, ...]:
     """What a cell of ``epsilon`` releases beside its training rounds."""
-    statistics = statistics_terms(spec, system, epsilon)
-    mechanism = statistics.mechanism if statistics else None
-    return () if mechanism is None else (mechanism,)
+    sums = (statistics_terms(spec, system, epsilon), metrics_terms(spec, epsilon))
+    return tuple(terms.mechanism for terms in sums if terms and terms.mechanism)
 
 
 def member_plan(
@@ -97,6 +107,7 @@ def draft(
         seed=None if private else cell.seed,
         robust=spec.robust,
         statistics=statistics_terms(spec, cell.system, cell.epsilon),
+        metrics=metrics_terms(spec, cell.epsilon),
     )
 
 

@@ -1,18 +1,18 @@
 """What a run will spend, send and take, from public constants alone: no data are read and nothing is spent."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from common.model.layout import ParamLayout
 from common.model.sequence import build_model
-from common.privacy.accountant import Epsilon
+from common.privacy.accountant import Epsilon, Mechanism
 from common.privacy.plan import PrivacyPlan, rounds_within
 from scenarios.experiments.admission import Account, accounts
 from scenarios.experiments.cells import cells, federations
-from scenarios.experiments.drafting import member_plan, statistics_terms
+from scenarios.experiments.drafting import besides_training, member_plan, metrics_terms, statistics_terms
 from scenarios.experiments.ground import declared
 from scenarios.experiments.relations import Group, dearest, sharing
-from scenarios.experiments.report.names import WARM
+from scenarios.experiments.report.names import FEDERATED, WARM
 from scenarios.experiments.spec import ExperimentSpec
 from scenarios.platforms.spec import ScenarioSpec
 
@@ -74,7 +74,10 @@ def forecast(spec: ExperimentSpec) -> Forecast:
     seconds = steps * _STEP[spec.model.size] + _MEASURE * len(asked) * len(scenarios)
     return Forecast(
         plans=plans,
-        joint={epsilon: joint(scenarios, of) for epsilon, of in plans.items()},
+        joint={
+            epsilon: joint(scenarios, of, besides_training(spec, FEDERATED, epsilon))
+            for epsilon, of in plans.items()
+        },
         accounts=named,
         joint_accounts=_joint_of(scenarios, named),
         warm=_warm_starts(spec, scenarios),
@@ -97,10 +100,12 @@ def _warm_starts(spec: ExperimentSpec, scenarios: Mapping[str, ScenarioSpec]) ->
     return found
 
 
-def joint(scenarios: Mapping[str, ScenarioSpec], plans: Mapping[str, PrivacyPlan]) -> tuple[Group, Epsilon]:
+def joint(
+    scenarios: Mapping[str, ScenarioSpec], plans: Mapping[str, PrivacyPlan], besides: Sequence[Mechanism]
+) -> tuple[Group, Epsilon]:
     """The largest ε of a person on every platform of a group that shares people, and that group."""
     delta = next(iter(plans.values())).delta
-    return dearest(sharing(scenarios), {name: [plan.whole] for name, plan in plans.items()}, delta)
+    return dearest(sharing(scenarios), {name: [plan.whole, *besides] for name, plan in plans.items()}, delta)
 
 
 def _joint_of(
@@ -153,7 +158,7 @@ def as_text(spec: ExperimentSpec, found: Forecast) -> str:
     ]
     for epsilon, plans in found.plans.items():
         for name, plan in plans.items():
-            spent = plan.forecast()
+            spent = plan.forecast(besides_training(spec, FEDERATED, epsilon))
             lines.append(
                 f"  ε ≤ {epsilon:g}  {name:<12} spends {spent.prv:.2f} at δ = {plan.delta:g} (PLD {spent.pld:.2f},"
                 f" RDP bound {spent.rdp:.2f}): noise {plan.noise_multiplier:.2f}, rate {plan.sample_rate:.3f},"
@@ -161,6 +166,10 @@ def as_text(spec: ExperimentSpec, found: Forecast) -> str:
             )
         group, total = found.joint[epsilon]
         lines.append(f"  joint, a person on {', '.join(group)}: ε = {total.prv:.2f}")
+        if metrics := metrics_terms(spec, epsilon):
+            lines.append(
+                f"  at the end, metrics over all platforms with noise {metrics.noise_multiplier:.2f} each"
+            )
     lines += [
         f"  ε ≤ {epsilon:g}  warm start: statistics with noise {warm.statistics:.2f}, then training with"
         f" {min(warm.training.values()):.2f} to {max(warm.training.values()):.2f}"

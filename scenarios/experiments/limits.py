@@ -22,6 +22,7 @@ def limits(ground: Ground) -> tuple[str, ...]:
         *_asked(ground),
         *_repeated(ground.spec),
         *_grouped(ground.spec),
+        *_evaluated(ground.spec),
         *declared_relations(ground.scenarios),
     )
 
@@ -62,6 +63,16 @@ def _grouped(spec: ExperimentSpec) -> Iterator[str]:
         yield (
             f"The coordinator saw a sum for each of {groups} random groups in a round, "
             "not one sum of all platforms."
+        )
+
+
+def _evaluated(spec: ExperimentSpec) -> Iterator[str]:
+    if spec.metrics is None:
+        yield "Metrics stay at the platforms: this experiment sees them because it holds all the data."
+    else:
+        yield (
+            "Metrics of each platform stay there: this experiment sees them because it holds all the data. What a "
+            "federation itself publishes are the sums over all platforms, with noise, charged to every ledger."
         )
 
 

@@ -66,6 +66,15 @@ class Statistics(Ridge):
     share: Annotated[float, Field(gt=0, lt=1)] = 0.33
 
 
+class Metrics(_Table):
+    """Each federation releases at its end how well its model ranks, for all platforms together.
+
+    ``share`` of each ε is what that release may spend by itself, within the same ε.
+    """
+
+    share: Annotated[float, Field(gt=0, lt=1)] = 0.1
+
+
 class ExperimentSpec(_Table):
     """What is compared, beside the references that train nothing and always run.
 
@@ -92,6 +101,7 @@ class ExperimentSpec(_Table):
     limits: Limits = Limits()
     robust: RobustTerms | None = None
     statistics: Statistics | None = None
+    metrics: Metrics | None = None
 
     @model_validator(mode="after")
     def _enough_platforms(self) -> Self:
@@ -114,8 +124,8 @@ class ExperimentSpec(_Table):
             raise ValueError(fault)
         if (self.robust is not None and self.robust.rollback is not None) != (self.public is not None):
             raise ValueError("robust.rollback needs the scenario of a public data set, and public a rollback")
-        if self.statistics and self.robust:
-            raise ValueError("robust terms bound training alone: statistics cannot be released under them")
+        if self.robust and (self.statistics or self.metrics):
+            raise ValueError("robust terms bound training alone: nothing else can be released under them")
         if self.statistics and self.statistics.rank > self.model.features:
             raise ValueError("statistics.rank is above model.features")
         if self.public in self.platforms:

@@ -1,15 +1,14 @@
-"""What a platform adds to the statistics: its users' pairs, once each, and noise that nothing repeats."""
+"""What a platform adds to the statistics: its users' pairs, once each."""
 
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from clients.statistics import exact, moments_of, release
+from clients.statistics import moments_of
 from common.data.sequences import Sequences
-from common.model.closed_form import Moments, packed_size
+from common.model.closed_form import packed_size
 from common.model.sequence import DECAY
-from common.randomness import OsRandomness
 
 FEATURES = 8
 
@@ -62,19 +61,3 @@ def test_one_more_user_moves_the_sum_by_one(features: np.ndarray, sequences: Seq
         1, np.zeros(9, int), np.full(9, 3, np.int32), np.arange(9), np.ones(9, np.float32)
     )
     assert not moments_of(features, lonely, 20).packed().any()  # one item has no next
-
-
-def test_the_noise_is_of_the_stated_size_everywhere_and_never_the_same() -> None:
-    zeros = Moments(np.zeros((60, 60)), np.zeros((60, 60)))
-    noise = [release(zeros, 3.0, OsRandomness()).values for _ in range(8)]
-    for one in noise:
-        assert one.size == packed_size(60)
-        assert np.std(one) == pytest.approx(3.0, rel=0.05)
-    assert np.abs(np.corrcoef(noise) - np.eye(8)).max() < 0.06
-    triangle = np.array(noise)[:, : packed_size(60) - 3600]
-    assert np.std(triangle) == pytest.approx(3.0, rel=0.05)
-
-
-def test_with_privacy_off_nothing_is_added(features: np.ndarray, sequences: Sequences) -> None:
-    moments = moments_of(features, sequences, 20)
-    assert np.array_equal(exact(moments).values, moments.packed().astype(np.float32))

@@ -11,6 +11,7 @@ from scenarios.experiments.report.record import (
     GateDecision,
     GroupSum,
     PrivacyEntry,
+    Published,
     RoundEntry,
 )
 from scenarios.experiments.report.rows import Row
@@ -41,6 +42,7 @@ def document(report: Report, record: ExperimentRecord) -> dict[str, Any]:
         "rows": [_row(row) for row in report.rows],
         "privacy": [_privacy(entry) for entry in record.privacy],
         "rounds": [_round(entry) for entry in record.rounds],
+        "published": [_published(entry) for entry in record.published],
         "versions": dict(record.versions),
         "findings": [
             _finding(finding, name)
@@ -94,6 +96,11 @@ def _gate(gate: GateDecision) -> dict[str, Any]:
 
 def _privacy(entry: PrivacyEntry) -> dict[str, Any]:
     return asdict(entry)
+
+
+def _published(entry: Published) -> dict[str, Any]:
+    plain = asdict(entry)
+    return {**plain.pop("cell"), **_repeat(entry.cell.seed, entry.cell.epsilon), **plain}
 
 
 def _round(entry: RoundEntry) -> dict[str, Any]:

@@ -150,6 +150,20 @@ class RoundEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Published:
+    """What a federation itself tells of its quality: metrics over all platforms, with noise, paid for.
+
+    ``users`` is noisy as well; ``means`` and ``errors`` (standard deviations, of the noise alone) by system, then
+    metric; empty where the noisy count was too small to divide by.
+    """
+
+    cell: Cell
+    users: float
+    means: Mapping[str, Mapping[str, float]]
+    errors: Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
 class PlatformFacts:
     """What a reader must know of one platform's data.
 
@@ -193,3 +207,4 @@ class ExperimentRecord:
     privacy: tuple[PrivacyEntry, ...]
     rounds: tuple[RoundEntry, ...]
     versions: Mapping[str, str]
+    published: tuple[Published, ...] = ()
