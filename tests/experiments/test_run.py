@@ -1,6 +1,7 @@
 """A whole experiment: what it leaves, how it goes on, and that it stops for the first reason."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from clients.config import SiteFolder
 from clients.site import Site
+from clients.statement import as_text, statement
 from common.deltas import AdapterDelta, Floats
 from common.errors import AggregationAborted, DataError
 from scenarios.experiments.cells import cells, slug
@@ -74,6 +76,14 @@ def test_each_ledger_holds_what_its_rounds_released(voyage: Any) -> None:
         assert 7.9 < ledger.spent().prv <= 8.0
         unprotected = SiteFolder(voyage.out / "cells" / "federated-1" / "sites" / platform)
         assert not unprotected.has_ledger()
+
+
+def test_each_site_states_what_the_run_spent(voyage: Any) -> None:
+    site = SiteFolder(voyage.out / "cells" / "federated-eps8-1" / "sites" / "amber")
+    *_, kind, following, rollback = as_text(statement(site)).splitlines()
+    assert kind.startswith("kind     training: 2 releases, ε = ")
+    assert re.fullmatch(r"next     federated-eps8-1-[0-9a-f]{8}: all 2 rounds are charged", following)
+    assert rollback.startswith("rollback 3 peers were shown this ledger")
 
 
 def test_all_platforms_evaluate_the_shared_model_and_each_its_own(voyage: Any) -> None:

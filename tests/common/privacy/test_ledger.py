@@ -6,8 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from common.privacy.accountant import Mechanism, epsilon_of
-from common.privacy.errors import AlreadyCharged, CeilingExceeded, LedgerCorrupt, PlanUnsound
+from common.privacy import accountant
+from common.privacy.accountant import Mechanism, epsilon_of, upper_bound
+from common.privacy.errors import (
+    AccountantsDisagree,
+    AlreadyCharged,
+    CeilingExceeded,
+    LedgerCorrupt,
+    PlanUnsound,
+)
 from common.privacy.ledger import RELEASE_KINDS, Ceiling, Charge, Ledger
 
 ROUND = Mechanism(1.0, 0.125, 8)
@@ -114,6 +121,32 @@ def test_charges_stop_at_the_ceiling_whatever_was_admitted(ledger: Ledger) -> No
         exact.charge(charge(4))
     assert exact.head() == before
     assert exact.spent().prv == exact.ceiling.epsilon
+
+
+def test_a_charge_that_rdp_allows_asks_no_other_accountant(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("_prv", "_pld"):
+        monkeypatch.setattr(accountant, name, lambda *_: pytest.fail("asked"))
+    roomy = Ledger(ledger.path, Ceiling(1.01 * upper_bound([ROUND] * 3, 1e-5), 1e-5))
+    roomy.admit([ROUND] * 3)
+    for number in range(3):
+        roomy.charge(charge(number))
+
+
+def test_where_the_accountants_disagree_nothing_is_charged(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ceiling lies between PRV and RDP's bound, so that it is for PRV to decide, and PLD to agree."""
+    figure = epsilon_of([ROUND], 1e-5).prv
+    tight = Ledger(ledger.path, Ceiling(figure, 1e-5))
+    monkeypatch.setattr(accountant, "_pld", lambda *_: 0.9 * figure)
+    for refused in (lambda: tight.admit([ROUND]), lambda: tight.charge(charge(1))):
+        with pytest.raises(AccountantsDisagree):
+            refused()
+    monkeypatch.undo()
+    assert tight.head()[0] == 0
+    tight.charge(charge(1))
 
 
 def test_other_runs_and_releases_count(ledger: Ledger) -> None:

@@ -127,6 +127,23 @@ def test_a_read_only_folder_or_file_refuses() -> None:
         assert ledger.head()[0] == 0
 
 
+@pytest.mark.parametrize(("file", "folder"), [(0o444, 0o777), (0o666, 0o555)])
+def test_what_could_not_be_charged_is_not_admitted(file: int, folder: int) -> None:
+    """A folder that is read-only around a file that is not has no room for SQLite's journal."""
+    with tempfile.TemporaryDirectory() as name:
+        ledger = Ledger.open(Path(name) / "ledger.sqlite", Ceiling(8.0, 1e-5))
+        before = ledger.path.read_bytes()
+        ledger.path.chmod(file)
+        Path(name).chmod(folder)
+        with unprivileged(), pytest.raises(LedgerUnavailable):
+            ledger.admit([STEP])
+        Path(name).chmod(0o700)
+        ledger.path.chmod(0o600)
+        ledger.admit([STEP])
+        assert [path.name for path in Path(name).iterdir()] == ["ledger.sqlite"]
+        assert ledger.path.read_bytes() == before
+
+
 def test_a_locked_ledger_refuses(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ledger_file, "_PATIENCE", 0.05)
     holder = sqlite3.connect(ledger.path, isolation_level=None)
