@@ -41,6 +41,7 @@ check: $(READY)  ## Lint, types, import contracts, unused dependencies
 
 bench: $(READY)  ## Measure the hot paths against their references (minutes)
 	$(BIN)/hanse bench secagg
+	$(BIN)/hanse bench dp
 	$(BIN)/pytest benchmarks --benchmark-only
 
 audit: $(READY)  ## Feed two million damaged messages to every parser and state (minutes)

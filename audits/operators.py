@@ -37,7 +37,7 @@ CALLS: Final = {"sorted": "list", "min": "max", "max": "min", "any": "all", "all
 def broken(node: ast.AST, *, condition: bool) -> Iterator[ast.AST]:
     """Everything that may stand where ``node`` does; a condition may also be always or never so."""
     if condition:
-        yield from (ast.Constant(value) for value in (True, False))
+        yield from (ast.Constant(value) for value in (True, False) if not _is(node, value))
     for kind, breaks in _BREAKS.items():
         if isinstance(node, kind):
             yield from breaks(node)

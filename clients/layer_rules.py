@@ -31,14 +31,19 @@ class LayerRule:
 
 def _write_linear(given: torch.Tensor, upstream: torch.Tensor, views: Views) -> None:
     if "weight" in views:
-        torch.bmm(upstream.transpose(1, 2), given, out=views["weight"])  # (B, out, in)
+        # Batched multiplication is fastest into memory without gaps, which the view is not.
+        views["weight"].copy_(upstream.transpose(1, 2) @ given)  # (B, out, in)
     if "bias" in views:
         torch.sum(upstream, 1, out=views["bias"])
 
 
 def _write_embedding(given: torch.Tensor, upstream: torch.Tensor, views: Views) -> None:
-    users = torch.arange(len(given)).unsqueeze(1).expand_as(given)
-    views["weight"].zero_().index_put_((users, given), upstream, accumulate=True)  # (B, rows, out)
+    rows = views["weight"].zero_()  # (B, rows, out)
+    if len(given) and given.stride(0) == 0:  # the same indices for everybody, as positions are
+        rows.index_add_(1, given[:1].reshape(-1), upstream)
+    else:
+        users = torch.arange(len(given)).unsqueeze(1).expand_as(given)
+        rows.index_put_((users, given), upstream, accumulate=True)
 
 
 def _embedding_refusal(layer: nn.Module) -> str:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
-from clients.taps import NotPerUser, check_calls, rule_of, tapped, told, trainable_layers
+from clients.taps import Layers, NotPerUser, check_calls, tapped, told, trainable_layers
 
 # No two axes of the example are equal: a layer that took one for another must not pass.
 _USERS, _LENGTH = 3, 5
@@ -26,36 +26,31 @@ def validate(model: nn.Module, features: int) -> None:
     shared by a batch, a layer or parameter registered twice, called twice or never, broadcast inputs, axes
     without users, outputs that draw at random or that another user's input moves.
     """
-    _check_modules(model)
-    _check_registered_once(model)
+    _check_statistics(model)
+    layers = trainable_layers(model)
+    _check_registered_once(model, layers)
     example = torch.sin(torch.arange(_USERS * _LENGTH * features)).view(_USERS, _LENGTH, features)
     with torch.no_grad():
-        made, taps = tapped(model, lambda: model(example))
-        check_calls(model, taps, _USERS)
-        if not torch.equal(made, model(example)):
-            raise NotPerUser(
-                "draws at random while it runs", why="the draws come from a generator with a seed"
-            )
-        if not torch.equal(made[1:], model(torch.cat([-example[:1], example[1:]]))[1:]):
+        made, taps = tapped(layers, lambda: model(example))
+        check_calls(layers, taps, _USERS)
+        if torch.equal(made[1:], model(torch.cat([-example[:1], example[1:]]))[1:]):
+            return
+        if torch.equal(made, model(example)):
             raise NotPerUser("one user's output moves with another's input", why="then so does the gradient")
+        raise NotPerUser("draws at random while it runs", why="the draws come from a generator with a seed")
 
 
-def _check_modules(model: nn.Module) -> None:
+def _check_statistics(model: nn.Module) -> None:
     for name, module in model.named_modules():
         # Even a frozen one, and one without parameters, looks at the whole batch.
         if isinstance(module, _NormBase):
             why = "its statistics are taken over the users of a batch"
             raise NotPerUser("normalises with others' rows", where=told(name, module), why=why)
-    layers = trainable_layers(model)
-    if not layers:
-        raise NotPerUser("no trainable layer", why="noise would be all that is released")
-    for name, layer in layers.items():
-        rule_of(name, layer)
 
 
-def _check_registered_once(model: nn.Module) -> None:
+def _check_registered_once(model: nn.Module, layers: Layers) -> None:
     modules = Counter(id(module) for _, module in model.named_modules(remove_duplicate=False))
-    for name, layer in trainable_layers(model).items():
+    for name, layer in layers.items():
         if modules[id(layer)] > 1:
             raise NotPerUser(
                 "registered twice", where=told(name, layer), why="its gradients would be added up"

@@ -6,7 +6,9 @@ from typing import Final
 from common.charter import PURPOSES, Charter, CharterInvalid, Purpose
 from common.errors import PrivacyRefused
 from common.privacy.accountant import Mechanism
-from common.privacy.ledger import Entry, Ledger, ReleaseKind
+from common.privacy.errors import PlanUnsound
+from common.privacy.ledger import Ceiling, Entry, Ledger, ReleaseKind
+from common.privacy.plan import largest_delta
 from common.requests import AdvertiseRequest, CommitRequest
 from common.robust import RobustTerms
 from scenarios.platforms.spec import ScenarioSpec
@@ -68,7 +70,8 @@ def admit(charter: Charter, platform: str, ledger: Ledger | None, request: Adver
     Guarantee: when this returns, all rounds that are left of the charter, of every purpose, fit under the
     platform's ceiling together with everything ever charged.
     Refuses: privacy off at a site with a ceiling; a private charter without one; a round beyond the charter's
-    last of its purpose, or of another run; a cohort beyond the roster; a plan that would pass the ceiling.
+    last of its purpose, or of another run; a cohort beyond the roster; a plan that would pass the ceiling; a
+    ceiling whose δ is too large for the declared number of users.
 
     Raises:
         PrivacyRefused: one subclass for each reason.
@@ -81,8 +84,19 @@ def admit(charter: Charter, platform: str, ledger: Ledger | None, request: Adver
         raise ProtectionWithoutCeiling("this site has no privacy ceiling", hint="add [ceiling] to site.toml")
     _inside(charter, request)
     if plan is not None and ledger is not None:
+        _require_small_delta(ledger.ceiling, plan.bucket)
         done = {**rounds_charged(charter, ledger.entries()), request.purpose: request.round - 1}
         ledger.admit(planned_after(charter, platform, done))
+
+
+def _require_small_delta(ceiling: Ceiling, bucket: int) -> None:
+    """The ledger states ε at the ceiling's δ, whatever the plan was made for."""
+    if ceiling.delta > (largest := largest_delta(bucket)):
+        raise PlanUnsound(
+            f"the ceiling's δ = {ceiling.delta:g} is too large for {bucket} users",
+            where="site.toml",
+            hint=f"set ceiling.delta to at most {largest:.1e}",
+        )
 
 
 def rounds_charged(charter: Charter, entries: Iterable[Entry]) -> dict[Purpose, int]:

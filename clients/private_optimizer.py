@@ -76,8 +76,8 @@ def drop_non_finite(gradients: list[torch.Tensor]) -> None:
     Guarantee: no single user's data can make the clipped sum NaN or Inf, and so abort or void a step.
     Refuses: nothing; a gradient too large for float32 to square counts as not finite.
     """
-    norms = [torch.linalg.vector_norm(g.flatten(1), dim=1) for g in gradients]
-    broken = ~torch.stack(norms).norm(dim=0).isfinite()  # (B,)
-    if broken.any():
+    norms = [torch.linalg.vector_norm(g.flatten(1), dim=1) for g in gradients]  # each (B,)
+    finite = (torch.stack(norms).norm(dim=0) if len(norms) > 1 else norms[0]).isfinite()
+    if not finite.all():
         for gradient in gradients:
-            gradient[broken] = 0.0
+            gradient[~finite] = 0.0

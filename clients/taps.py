@@ -1,13 +1,16 @@
 """Every call of a trainable layer while a model runs: what went in, what came out, and whether it is per user."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
-from clients.layer_rules import RULES, LayerRule
+from clients.layer_rules import RULES
 from common.errors import HanseError
+
+Layers = Mapping[str, nn.Module]
+"""Trainable layers by their names."""
 
 
 class NotPerUser(HanseError):
@@ -34,12 +37,12 @@ class Tap:
         return (self.given._version, self.made._version) != self.versions
 
 
-def tapped(model: nn.Module, asked: Callable[[], torch.Tensor]) -> tuple[torch.Tensor, list[Tap]]:
-    """What ``asked`` gives, and every call of a trainable layer meanwhile."""
+def tapped(layers: Layers, asked: Callable[[], torch.Tensor]) -> tuple[torch.Tensor, list[Tap]]:
+    """What ``asked`` gives, and every call of one of ``layers`` meanwhile."""
     taps: list[Tap] = []
     hooks = [
         layer.register_forward_hook(lambda layer, given, made: taps.append(Tap.of(layer, given[0], made)))
-        for layer in trainable_layers(model).values()
+        for layer in layers.values()
     ]
     try:
         return asked(), taps
@@ -48,25 +51,33 @@ def tapped(model: nn.Module, asked: Callable[[], torch.Tensor]) -> tuple[torch.T
             hook.remove()
 
 
-def trainable_layers(model: nn.Module) -> dict[str, nn.Module]:
-    """The modules that hold a trainable parameter themselves, by their names."""
-    return {
+def trainable_layers(model: nn.Module) -> Layers:
+    """The modules that hold a trainable parameter themselves, by their names.
+
+    Raises:
+        NotPerUser: if there is none, or one without a rule for its type, its parameters or its options.
+    """
+    layers = {
         name: module
         for name, module in model.named_modules()
         if any(p.requires_grad for p in module.parameters(recurse=False))
     }
+    if not layers:
+        raise NotPerUser("no trainable layer", why="noise would be all that is released")
+    for name, layer in layers.items():
+        _check_rule(name, layer)
+    return layers
 
 
-def check_calls(model: nn.Module, taps: list[Tap], users: int) -> None:
-    """Whether every trainable layer has a rule and was called once, with ``users`` as its first axis.
+def check_calls(layers: Layers, taps: list[Tap], users: int) -> None:
+    """Whether each of ``layers`` was called once, with ``users`` as its first axis.
 
     Raises:
         NotPerUser: if not.
     """
     calls = [tap.layer for tap in taps]
-    for name, layer in trainable_layers(model).items():
+    for name, layer in layers.items():
         where = told(name, layer)
-        rule_of(name, layer)
         if calls.count(layer) != 1:
             why = "its gradients would be added up" if layer in calls else "its gradient would be noise alone"
             raise NotPerUser(f"called {calls.count(layer)} times in a step", where=where, why=why)
@@ -93,12 +104,7 @@ def _misfit(shape: tuple[int, ...]) -> str:
     return "(users, L, ·) is needed"
 
 
-def rule_of(name: str, layer: nn.Module) -> LayerRule:
-    """How the gradients of ``layer`` are told apart.
-
-    Raises:
-        NotPerUser: for a type, a parameter or an option that no rule follows.
-    """
+def _check_rule(name: str, layer: nn.Module) -> None:
     where, rule = told(name, layer), RULES.get(type(layer))
     if rule is None:
         known = ", ".join(sorted(kind.__name__ for kind in RULES))
@@ -108,4 +114,3 @@ def rule_of(name: str, layer: nn.Module) -> LayerRule:
         raise NotPerUser(f"no rule for its {', '.join(sorted(unknown))}", where=where)
     if reason := rule.refusal(layer):
         raise NotPerUser("an option that no rule follows", where=where, why=reason)
-    return rule

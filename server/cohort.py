@@ -36,7 +36,7 @@ class Cohort:
 
     Which platform is at which address is learned from the signed adverts of this round (or from the signed
     commitments to its draw of groups) and from nothing else.
-    ``refusals`` to open the round are kept by address, since nobody has signed them.
+    ``refusals`` are kept by address, since nobody has signed those to open the round.
     """
 
     meter: Meter
@@ -118,7 +118,7 @@ class Cohort:
 
     def _read(self, who: str, frame: Frame, phase: str, read: Reader[Answer]) -> Answer | None:
         if frame.kind == REFUSED:
-            told = refusal(frame)
+            told = self.refusals[self.address[who]] = refusal(frame)
             self.dropped[who] = f"{phase}: {told}"
             log.warning("%s refuses to %s: %s", who, phase, told)
             if told.accused in self.address:

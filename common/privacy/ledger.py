@@ -106,10 +106,18 @@ class Ledger:
     def admit(self, plan_left: Iterable[Mechanism]) -> None:
         """Ask, before any row of data is read, whether all of a plan that is left can be paid for.
 
-        Guarantee: reads the ledger and nothing else, and charges nothing.
-        Refuses: a plan that would pass the ceiling (:class:`CeilingExceeded`).
+        Guarantee: reads no other file, charges nothing, and has found the ledger writable.
+        Refuses: a plan that would pass the ceiling (:class:`CeilingExceeded`); a ledger that could not be charged
+            (:class:`LedgerUnavailable`); :class:`LedgerCorrupt`.
         """
-        self._refuse_above_ceiling([*self.history(), *plan_left])
+        with connect(self.path) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(
+                "UPDATE genesis SET head = head"
+            )  # begins a journal: a read-only folder shows here
+            entries, _ = self._read(connection)
+            connection.execute("ROLLBACK")
+        self._refuse_above_ceiling([*(made.charge.mechanism for made in entries), *plan_left])
 
     def charge(self, entry: Charge) -> None:
         """Record a release, durably, before it is made.

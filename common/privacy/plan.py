@@ -54,13 +54,12 @@ class PrivacyPlan(BaseModel):
                 raise PlanUnsound(f"{name} must be positive and finite", where="privacy plan")
         if self.sample_rate > 1:
             raise PlanUnsound("the sample rate is above 1", where="privacy plan", hint="lower expected_batch")
-        largest_delta = self.bucket**-1.1
-        if self.delta > largest_delta:
+        if self.delta > largest_delta(self.bucket):
             raise PlanUnsound(
                 f"δ = {self.delta:g} is too large for {self.bucket} users",
                 where="privacy plan",
                 why="a mechanism may expose a share δ of the users entirely",
-                hint=f"use a δ of at most {largest_delta:.1e}",
+                hint=f"use a δ of at most {largest_delta(self.bucket):.1e}",
             )
         return self
 
@@ -96,6 +95,15 @@ class PrivacyPlan(BaseModel):
             return self
         noise = calibrate(self.epsilon, self.delta, self.sample_rate, self.whole.steps, others)
         return self.model_copy(update={"noise_multiplier": noise})
+
+
+def largest_delta(bucket: int) -> float:
+    """bucket^−1.1: above it a mechanism could expose somebody outright and still keep its promise.
+
+    Guarantee: less than one person in ``bucket`` is expected to be exposed.
+    Refuses: nothing.
+    """
+    return float(bucket**-1.1)
 
 
 def draft_plan(

@@ -11,20 +11,27 @@ app = typer.Typer(help="What this machine reaches, against references measured i
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 
-@app.callback()
-def bench() -> None:
-    """A group, also while it has one command."""
-
-
 @app.command()
 def secagg(as_json: Json = False) -> None:
     """Secure aggregation against Flower's SecAgg+, bare AES and memcpy; within a minute."""
-    from scenarios.benchmarks.bars import as_text
-    from scenarios.benchmarks.secagg import FULL, measure
+    from scenarios.benchmarks.secagg import FULL, measure, told
 
     with console.progress("measuring secure aggregation") as update:
         measured = measure(FULL, update)
     if as_json:
         console.show_json(measured)
     else:
-        console.show(as_text(measured))
+        console.show(told(measured))
+
+
+@app.command()
+def dp(as_json: Json = False) -> None:
+    """Private training against the same without privacy, and against Opacus and torch.func; within a minute."""
+    from scenarios.benchmarks.dp import FULL, measure, told
+
+    with console.progress("measuring private training") as update:
+        measured = measure(FULL, update)
+    if as_json:
+        console.show_json(measured)
+    else:
+        console.show(told(measured))

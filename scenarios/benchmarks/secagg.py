@@ -6,7 +6,6 @@ Both sides take the same vectors. What Flower takes seconds for is measured in p
 """
 
 import os
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from common.cores import CORES
 from common.frame import encode
 from common.randomness import keystream
 from common.replies import answer
@@ -22,6 +20,7 @@ from common.secagg.masks import apply_masks
 from common.secagg.parts import THREADS
 from common.secagg.shamir import combine, interpolation, split
 from scenarios.benchmarks import flower, memory
+from scenarios.benchmarks.bars import Bar, as_text, machine, machine_note
 from scenarios.benchmarks.convoy import Convoy, Round, hold, narrow, update, wide
 from scenarios.benchmarks.timing import clocked, interleaved
 
@@ -46,6 +45,50 @@ class Sizes:
 
 FULL: Final = Sizes()
 
+BARS: Final = (
+    Bar("masks against AES-256-CTR in cache, one thread", ("prg_fraction_of_aes",), 0.5),
+    Bar("client, 10 platforms, 1 M, against Flower", ("client_speedup_vs_flower", "10x1M"), 6, unit=" ×"),
+    Bar("client, 10 platforms, 10 M, against Flower", ("client_speedup_vs_flower", "10x10M"), 8, unit=" ×"),
+    Bar(
+        "unmasking, 10, 1 dropped, 1 M, against Flower",
+        ("server_speedup_vs_flower", "10x1M_drop10"),
+        15,
+        unit=" ×",
+    ),
+    Bar(
+        "unmasking, 50, 5 dropped, 1 M, against Flower",
+        ("server_speedup_vs_flower", "50x1M_drop10"),
+        40,
+        unit=" ×",
+    ),
+    Bar(
+        "upload against float32, lanes of 32 bits",
+        ("upload_ratio_fp32", "u32"),
+        1.001,
+        most=True,
+        unit=" ×",
+        form=".4f",
+    ),
+    Bar(
+        "upload against float32, lanes of 16 bits",
+        ("upload_ratio_fp32", "u16"),
+        0.51,
+        most=True,
+        unit=" ×",
+        form=".4f",
+    ),
+    Bar("Shamir, 100 platforms, split", ("shamir_split_ms",), 5, most=True, unit=" ms"),
+    Bar("Shamir, 100 platforms, combine", ("shamir_combine_ms",), 5, most=True, unit=" ms"),
+    Bar("peak memory against the float32 vector", ("peak_memory_ratio",), 3, most=True, unit=" ×"),
+)
+
+
+def told(measured: dict[str, Any]) -> str:
+    """The table of ``measured``."""
+    cipher = f"AES {measured['aes_gb_per_s']:.1f} GB/s, memcpy {measured['memcpy_gb_per_s']:.1f} GB/s"
+    part = "With 50 platforms Flower's unmasking is measured on a part of its secrets and masks, and scaled."
+    return as_text(measured, BARS, machine_note(measured), cipher, part)
+
 
 def measure(sizes: Sizes, update: Update) -> dict[str, Any]:
     """Everything, in ``sizes``; the names of the results say the sizes of ``FULL``."""
@@ -64,7 +107,8 @@ def measure(sizes: Sizes, update: Update) -> dict[str, Any]:
         for name, value in step(sizes).items():
             found[name] = {**found[name], **value} if name in found else value
     update(len(steps), len(steps))
-    return {**found, "seconds": time.perf_counter() - begun, "machine": _machine(), "repeats": sizes.repeats}
+    about = {"machine": machine(threads=THREADS, numpy=np.__version__), "repeats": sizes.repeats}
+    return {**found, "seconds": time.perf_counter() - begun, **about}
 
 
 def _cipher(sizes: Sizes) -> dict[str, Any]:
@@ -174,14 +218,3 @@ def _memory(sizes: Sizes) -> dict[str, Any]:
     sides = {f"u{width}": memory.peak_ratios(sizes.huge, width) for width in (32, 16)}
     highest = max(ratio for side in sides.values() for ratio in side.values())
     return {"peak_memory_ratio": highest, "peak_memory": sides, "peak_memory_parameters": sizes.huge}
-
-
-def _machine() -> dict[str, Any]:
-    return {
-        "processor": platform.processor() or platform.machine(),
-        "cores": CORES,
-        "threads": THREADS,
-        "load": os.getloadavg()[0],
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-    }

@@ -8,18 +8,28 @@ Timed = Callable[[], float]
 """Does its work once and returns the seconds that count."""
 
 
-def clocked(action: Callable[[], object]) -> Timed:
-    """``action``, timed from its start to its end."""
+def clocked(action: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> Timed:
+    """``action``, timed by ``clock`` from its start to its end."""
 
     def timed() -> float:
-        begun = time.perf_counter()
+        begun = clock()
         action()
-        return time.perf_counter() - begun
+        return clock() - begun
 
     return timed
 
 
 def interleaved(repeats: int, actions: Mapping[str, Timed]) -> dict[str, float]:
     """The median seconds of each action over ``repeats`` turns, after one turn that does not count."""
-    turns = [{name: action() for name, action in actions.items()} for _ in range(repeats + 1)]
-    return {name: median(turn[name] for turn in turns[1:]) for name in actions}
+    counted = turns(repeats, actions)
+    return {name: median(turn[name] for turn in counted) for name in actions}
+
+
+def turns(repeats: int, actions: Mapping[str, Timed]) -> list[dict[str, float]]:
+    """Seconds of each action in each of ``repeats`` turns, after one turn that does not count."""
+    return [{name: action() for name, action in actions.items()} for _ in range(repeats + 1)][1:]
+
+
+def ratios(counted: list[dict[str, float]], reference: str) -> dict[str, float]:
+    """The median, over the turns, of each action's seconds over the reference's in the same turn."""
+    return {name: median(turn[name] / turn[reference] for turn in counted) for name in counted[0]}

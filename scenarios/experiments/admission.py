@@ -23,9 +23,12 @@ def admit(spec: ExperimentSpec, out: Path) -> None:
 
     Raises:
         CeilingExceeded: naming the platform.
+        LedgerUnavailable: where a named site's ledger could not be charged.
     """
     new = [cell for cell in cells(spec) if cell.epsilon and not (out / "cells" / slug(cell)).exists()]
     for name, scenario in declared(spec).items():
+        if spec.sites and new and (site := SiteFolder(Path(spec.sites) / name)).has_ledger():
+            site.ledger().admit(())
         for account in accounts(spec, name, scenario, new):
             if not account.fits:
                 raise CeilingExceeded(

@@ -7,10 +7,9 @@ import pytest
 from typer.testing import CliRunner
 
 from scenarios.benchmarks import cli, secagg
-from scenarios.benchmarks.bars import BARS, as_text
 from scenarios.benchmarks.convoy import Convoy, hold, narrow, wide
-from scenarios.benchmarks.secagg import FULL, Sizes, measure
-from scenarios.benchmarks.timing import clocked, interleaved
+from scenarios.benchmarks.secagg import BARS, FULL, Sizes, measure, told
+from scenarios.benchmarks.timing import clocked, interleaved, ratios, turns
 
 SMALL = Sizes(short=40_000, long=50_000, many=12, huge=400_000, secrets=20, repeats=1, few=1)
 
@@ -43,10 +42,10 @@ def test_what_does_not_depend_on_the_moment(measured: dict[str, Any]) -> None:
 
 
 def test_the_table_has_every_bar_and_says_what_fails(measured: dict[str, Any]) -> None:
-    text = as_text(measured)
+    text = told(measured)
     assert all(bar.what in text for bar in BARS)
     slow = {**measured, "shamir_split_ms": 6.0, "prg_fraction_of_aes": 0.4}
-    failing = [line for line in as_text(slow).splitlines() if line.endswith("NO")]
+    failing = [line for line in told(slow).splitlines() if line.endswith("NO")]
     assert {"masks against", "Shamir, 100 platforms, split"} <= {
         next(
             (start for start in ("masks against", "Shamir, 100 platforms, split") if line.startswith(start)),
@@ -74,7 +73,7 @@ def test_the_command_prints_a_table_or_json(
     sizes: list[Sizes] = []
     monkeypatch.setattr(secagg, "measure", lambda size, update: sizes.append(size) or measured)
     assert json.loads(CliRunner().invoke(cli.app, ["secagg", "--json"]).stdout) == measured
-    assert CliRunner().invoke(cli.app, ["secagg"]).stdout == as_text(measured) + "\n"
+    assert CliRunner().invoke(cli.app, ["secagg"]).stdout == told(measured) + "\n"
     assert sizes == [FULL, FULL]
 
 
@@ -97,3 +96,15 @@ def test_turns_alternate_and_the_first_does_not_count() -> None:
     took = interleaved(3, {"first": first, "second": clocked(lambda: order.append("second"))})
     assert order == ["first", "second"] * 4
     assert took["first"] == 2.0
+
+
+def test_a_ratio_is_taken_within_a_turn_and_the_median_over_the_turns() -> None:
+    """A turn in which the machine was three times slower must not change the ratio."""
+    seconds = {"ours": iter([9.0, 2.0, 6.0, 2.2]), "theirs": iter([1.0, 1.0, 3.0, 1.0])}
+    counted = turns(3, {name: lambda taken=taken: next(taken) for name, taken in seconds.items()})
+    assert ratios(counted, "theirs") == {"ours": 2.0, "theirs": 1.0}
+
+
+def test_an_action_is_timed_by_the_clock_that_is_given() -> None:
+    ticks = iter([10.0, 12.5])
+    assert clocked(lambda: None, lambda: next(ticks))() == 2.5

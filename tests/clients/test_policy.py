@@ -98,6 +98,18 @@ def test_all_rounds_that_are_left_must_fit(draft: Draft, ledger: Any, plan: Priv
     assert book.entries() == ()
 
 
+def test_a_ceiling_at_too_large_a_delta(draft: Draft, tmp_path: Path) -> None:
+    """160 users: at δ = 0.01 the mechanism may expose one of them outright, and ε would be stated all the same."""
+    charter = draft(private=True)
+    for delta, fits in ((160**-1.1, True), (0.01, False)):
+        book = Ledger.open(tmp_path / f"{fits}.sqlite", Ceiling(8.0, delta))
+        if fits:
+            admit(charter, "salt", book, opening(charter))
+        else:
+            with pytest.raises(PlanUnsound, match=r"the ceiling's δ = 0\.01 is too large for 160 users"):
+                admit(charter, "salt", book, opening(charter))
+
+
 def test_what_was_charged_by_any_run_counts(draft: Draft, ledger: Any, plan: PrivacyPlan) -> None:
     charter, book = draft(private=True), ledger(1.2 * plan.forecast().prv)
     admit(charter, "salt", book, opening(charter))

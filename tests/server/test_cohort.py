@@ -99,6 +99,14 @@ def ask(cohort: Cohort, *names: str) -> list[str]:
     return list(cohort.ask(frames, body_of(SurvivorSignature.decode)))
 
 
+def test_refusals_in_later_phases_are_kept_too() -> None:
+    """A disk that fills up is met at the charge, in the middle of a round, and is still why the run stops."""
+    cohort, channel = everyone()
+    channel.answers = {1: refuse(PrivacyRefused("")), 3: SIGNATURE}
+    assert ask(cohort, "timber", "herring") == ["timber"]
+    assert cohort.refusals == {1: Refusal(3, "PrivacyRefused")}
+
+
 def test_each_platform_is_asked_its_own_question_at_its_address() -> None:
     cohort, channel = everyone()
     channel.answers = {1: SIGNATURE, 3: SIGNATURE}

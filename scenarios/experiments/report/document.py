@@ -64,7 +64,12 @@ def whose_ledger(entries: Iterable[PrivacyEntry]) -> str:
 
 
 def _row(row: Row) -> dict[str, Any]:
-    return {name: _rounded(value) for name, value in asdict(row).items()}
+    return {name: _rounded(value) for name, value in asdict(row).items()} | _repeat(row.seed, row.epsilon)
+
+
+def _repeat(seed: int | None, epsilon: float | None) -> dict[str, str | None]:
+    """What the number in ``seed`` is: with an ε it cannot be one that repeats a draw."""
+    return {"seed_is": None if seed is None else "seed" if epsilon is None else "repeat number"}
 
 
 def _rounded(value: Any) -> Any:
@@ -83,7 +88,8 @@ def _finding(finding: Finding, name: str) -> dict[str, Any]:
 
 def _gate(gate: GateDecision) -> dict[str, Any]:
     plain = asdict(gate)
-    return {"platform": plain.pop("platform"), **plain.pop("cell"), "open": gate.open, **plain}
+    told = _repeat(gate.cell.seed, gate.cell.epsilon)
+    return {"platform": plain.pop("platform"), **plain.pop("cell"), **told, "open": gate.open, **plain}
 
 
 def _privacy(entry: PrivacyEntry) -> dict[str, Any]:
@@ -94,6 +100,7 @@ def _round(entry: RoundEntry) -> dict[str, Any]:
     return {
         "number": entry.number,
         **asdict(entry.cell),
+        **_repeat(entry.cell.seed, entry.cell.epsilon),
         "seconds_by_phase": {phase: coarse(taken) for phase, taken in entry.seconds_by_phase.items()},
         "bytes_up": entry.bytes_up,
         "bytes_down": entry.bytes_down,

@@ -119,9 +119,10 @@ def repeats(rows: tuple[Row, ...], finding: Finding) -> tuple[float, ...]:
     )
 
 
-def seeds(metrics: pl.DataFrame) -> list[tuple[str, list[int]]]:
-    """Seeds, or repeat numbers, by system."""
-    found = dict(metrics.group_by("system").agg(pl.col("seed").unique().sort()).iter_rows())
+def seeds(metrics: pl.DataFrame, *, private: bool) -> list[tuple[str, list[int]]]:
+    """Seeds by system; with ``private`` the numbers of the repeats under differential privacy instead."""
+    of = metrics.filter(pl.col("epsilon").is_not_null() == private)
+    found = dict(of.group_by("system").agg(pl.col("seed").unique().sort()).iter_rows())
     return [(system, found[system]) for system in names.ordered(found, names.SYSTEMS)]
 
 

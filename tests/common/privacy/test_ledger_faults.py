@@ -1,4 +1,7 @@
-"""The ledger under faults: kill -9, two processes at once, and files that cannot be written."""
+"""The ledger under faults: two processes at once, and files that cannot be written.
+
+kill -9 has a test of its own, through a real site: tests/integration/test_ledger_killed.py.
+"""
 
 import os
 import sqlite3
@@ -18,43 +21,6 @@ from common.privacy.ledger import Ceiling, Charge, Ledger
 
 STEP = Mechanism(1.0, 0.01, 1)
 Run = Callable[..., Any]
-
-# Forks a child that charges and then releases, in a loop, and kills it at a random moment; many times.
-KILLING = """
-import json, os, random, signal, sys, time
-from pathlib import Path
-from common.privacy.accountant import Mechanism
-from common.privacy.ledger import Ceiling, Charge, Ledger
-
-path, released, kills = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-ledger = Ledger.open(path, Ceiling(50.0, 1e-5))
-step = Mechanism(1.0, 0.01, 1)
-ledger.admit([step])
-states = []
-
-def size():
-    return released.stat().st_size if released.exists() else 0
-
-for kill in range(kills):
-    child = os.fork()
-    if child == 0:
-        out = os.open(released, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        number = 0
-        while True:
-            ledger.charge(Charge(f"kill {kill}", number, 0, "training", step))
-            os.write(out, f"kill {kill}/{number}\\n".encode())
-            number += 1
-    enough = size() + random.choice([0, 10, 40])  # bytes of releases, so that a busy machine kills no earlier
-    while size() < enough:
-        time.sleep(0.0005)
-    time.sleep(random.uniform(0.0, 0.03))
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    lines = released.read_text().splitlines() if released.exists() else []
-    charged = [f"{e.charge.run}/{e.charge.round}" for e in ledger.entries()]
-    states.append([len(charged), len(lines), set(lines) <= set(charged)])
-print(json.dumps(states))
-"""
 
 # Charges one step after another until the ledger refuses; says how many it was allowed.
 RACING = """
@@ -97,17 +63,6 @@ try:
 except LedgerUnavailable as refused:
     print(json.dumps([paid, refused.exit_code]))
 """
-
-
-@pytest.mark.slow
-def test_kill_9_never_leaves_a_release_unpaid(tmp_path: Path, run_program: Run) -> None:
-    path, released = tmp_path / "ledger.sqlite", tmp_path / "released"
-    states = run_program(KILLING, path, released, 40)
-    assert all(covered and charged >= lines for charged, lines, covered in states)
-    assert states[-1][1] > 20, "the children hardly ran, so the kills showed nothing"
-    ledger = Ledger.open(path, Ceiling(50.0, 1e-5))
-    history = [STEP] * len(released.read_text().splitlines())
-    assert ledger.spent().prv >= epsilon_of(history, 1e-5).prv
 
 
 @pytest.mark.slow

@@ -43,6 +43,24 @@ def test_report_json_is_what_its_schema_says(content: dict[str, object]) -> None
     Draft202012Validator(schema()).validate(content)
 
 
+def test_a_seed_under_privacy_says_that_it_is_the_number_of_a_repeat(
+    content: dict[str, list[dict[str, object]]],
+) -> None:
+    for kind in ("rows", "gates", "rounds"):
+        told = {(one["epsilon"] is None, one["seed"] is None, one["seed_is"]) for one in content[kind]}
+        assert told - {(True, True, None), (False, True, None)} == {
+            (True, False, "seed"),
+            (False, False, "repeat number"),
+        }
+
+
+def test_the_page_keeps_seeds_and_repeat_numbers_apart(written: Written) -> None:
+    text = " ".join(Page(written[0].read_text("utf-8")).text.split())
+    assert re.search(
+        r"Seeds.*federated: 0, 1.*Repeat numbers with ε, which are no seeds ?federated: 0, 1", text
+    )
+
+
 def test_the_schema_refuses_a_row_without_its_interval(content: dict[str, list[dict[str, object]]]) -> None:
     row = {key: value for key, value in content["rows"][0].items() if key != "low"}
     assert not Draft202012Validator(schema()).is_valid({**content, "rows": [row]})

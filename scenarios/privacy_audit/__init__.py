@@ -1,0 +1,1 @@
+"""``hanse audit``: attacks on what a platform releases, and what they prove about its ε."""

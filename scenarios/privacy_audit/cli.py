@@ -1,0 +1,38 @@
+"""``hanse audit``: attack what this version releases."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from common import console
+
+app = typer.Typer(help="Attacks on what this version releases, and what they prove about its ε.")
+
+
+@app.callback()
+def audit() -> None:
+    """A group, also while it has one command."""
+
+
+@app.command()
+def run(
+    out: Annotated[Path, typer.Option(help="Where to write what was found.")] = Path("audit.json"),
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Attack the release path as it is and as broken on purpose; about a minute.
+
+    Fails with exit code 1 if the claim is contradicted, or if a broken path was not caught.
+    """
+    from scenarios.privacy_audit import audit as whole
+    from scenarios.privacy_audit.settings import FULL
+    from scenarios.privacy_audit.text import as_text
+
+    with console.progress("attacking the release path") as update:
+        report = whole.audit(FULL, update)
+    report.save(out)
+    if as_json:
+        console.show_json(report.model_dump())
+    else:
+        console.show(as_text(report))
+    report.judge()
