@@ -142,3 +142,19 @@ def test_no_round_fits_where_nothing_is_left() -> None:
     one = Mechanism(1.0, 0.125, 8)
     assert rounds_within(0.5, 1e-5, [one], one) == 0
     assert rounds_within(1.0, 1e-5, [], Mechanism(0.01, 1.0, 1)) == 0
+
+
+def test_beside_another_release_a_plan_carries_more_noise_and_keeps_its_claim() -> None:
+    plan = draft_plan(3.0, 1e-5, 2048, 256, 4, 3, 1.0)
+    statistics = (Mechanism(4.0, 1.0, 1),)
+    with pytest.raises(PlanUnsound, match="claims 3"):
+        plan.forecast(statistics)
+    beside = plan.beside(statistics)
+    assert 2.9 < beside.forecast(statistics).prv <= 3.0
+    assert beside.noise_multiplier > plan.noise_multiplier
+    assert plan.beside(()) is plan
+
+
+def test_beside_releases_that_take_all_there_is_no_plan() -> None:
+    with pytest.raises(PlanUnsound, match="no noise gives"):
+        draft_plan(1.0, 1e-5, 2048, 256, 4, 3, 1.0).beside((Mechanism(3.0, 1.0, 1),))
