@@ -4,7 +4,6 @@ Each test first builds the usual code and shows the harm on it, then holds ours 
 """
 
 import copy
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -28,17 +27,10 @@ from common.randomness import KeyedRandomness
 USERS, LENGTH, WIDTH, CLIP = 5, 20, 8, 1.0
 
 pytestmark = [
+    pytest.mark.usefixtures("one_thread"),
     pytest.mark.filterwarnings("ignore:Full backward hook is firing"),
     pytest.mark.filterwarnings("ignore:Per-sample gradient clipping"),
 ]
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 class Shared(nn.Module):
