@@ -1,13 +1,25 @@
 """A small platform with clear tastes: two groups of users, each buying from its own half of the catalogue."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from common.data.sequences import Sequences
 from common.data.split import DAY, Split, global_time
 
 USERS, ITEMS, DAYS = 120, 40, 100
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Many small products: threads would only wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

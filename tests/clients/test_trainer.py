@@ -125,7 +125,7 @@ def test_a_layer_that_does_not_move_is_a_failure(vector, features, sequences, mo
         return whole
 
     monkeypatch.setattr(trainer, "flatten", torn)
-    with pytest.raises(SilentFailure, match=r"adapter\.project\.weight did not move"):
+    with pytest.raises(SilentFailure, match=r"does not move adapter\.project\.weight"):
         train(vector, "tiny", features, sequences, TERMS, PLAN, OsRandomness())
 
 
