@@ -47,20 +47,30 @@ class OsNoiseOptimizer(DPOptimizer):  # type: ignore[misc]  # Opacus ships no ty
         """One step of an optimiser of one parameter (d,), on users' gradients that come in parts, (b, d) each.
 
         A part may be overwritten once the next is asked for. No part at all is an empty batch, and a step.
-        Users with a gradient that is not finite are dropped. What was summed, before any noise, stays in the
-        parameter's ``summed_grad`` until the next step.
+        Users with a gradient that is not finite are dropped, in place. What was summed, before any noise,
+        stays in the parameter's ``summed_grad`` until the next step.
 
         Guarantee: as for the whole batch at once; the noise is added once, whatever the number of parts.
         Refuses: an optimiser of several parameters (ValueError).
         """
         (flat,) = self.params
         self.zero_grad(set_to_none=True)
+        total = torch.zeros_like(flat)
         for part in parts:
-            drop_non_finite([part])
-            flat.grad_sample = part
-            self.clip_and_accumulate()
-        flat.grad_sample = flat.new_empty(0, len(flat))  # nobody more: what remains is noise and step
+            clipped = self._clipped_sum(part)
+            if not clipped.isfinite().all():  # told by the sum: dropping would ask for all norms once more
+                drop_non_finite([part])
+                clipped = self._clipped_sum(part.view_as(part))
+            total += clipped
+        flat.summed_grad, flat.grad_sample = total, flat.new_empty(0, len(flat))  # nobody more
         self.step()
+
+    def _clipped_sum(self, part: torch.Tensor) -> torch.Tensor:
+        (flat,) = self.params
+        flat.summed_grad, flat.grad_sample = None, part
+        self.clip_and_accumulate()
+        clipped: torch.Tensor = flat.summed_grad
+        return clipped
 
     def add_noise(self) -> None:
         """Write summed gradient plus noise of standard deviation σC to ``p.grad``, for every parameter."""

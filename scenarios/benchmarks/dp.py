@@ -22,7 +22,7 @@ from scenarios.benchmarks.timing import clocked, ratios, turns
 
 Update = Callable[[int, int], None]
 
-HEADLINE: Final = Case("small", steps=16)
+HEADLINE: Final = Case("small", steps=10)
 OTHERS: Final = {
     "tiny": Case("tiny"),
     "base": Case("base"),
@@ -38,7 +38,7 @@ class Sizes:
     headline: Case = HEADLINE
     others: tuple[tuple[str, Case], ...] = tuple(OTHERS.items())
     repeats: int = 7
-    few: int = 5
+    few: int = 3
 
 
 FULL: Final = Sizes()
@@ -89,7 +89,7 @@ def told(measured: dict[str, Any]) -> str:
     }
     beside = ", ".join(f"{name} {measured[f'ratio_{key}']:.2f}" for name, key in others.items())
     cases = ", ".join(f"{name} {ratio:.2f}" for name, ratio in measured["ratio_by_case"].items())
-    what = "size small, batches of 64, 50 positions, 512 negatives; processor time, one thread"
+    what = "Size small, 384 features, batches of 64, 50 positions, 512 negatives; processor time, one thread."
     return as_text(
         measured, BARS, f"The same epoch by {beside}.", f"Ours for {cases}.", what, machine_note(measured)
     )

@@ -26,14 +26,14 @@ Rows = tuple[torch.Tensor, torch.Tensor]
 
 def measure() -> dict[str, Any]:
     """The largest relative error by layer type, and the largest change of the sum by one user, over C."""
-    errors = dict[str, float]()
+    errors, moved = dict[str, float](), dict[str, float]()
     for loss in LOSSES:
-        for kind, error in _errors(loss):
+        world = World(loss)
+        for kind, error in world.errors():
             errors[kind] = max(errors.get(kind, 0.0), error)
-    moved = {
-        name: max(_moved(name, loss, clip) / clip for loss in LOSSES for clip in CLIPS)
-        for name in _adversaries()
-    }
+        for clip in CLIPS:
+            for name, change in world.changes(clip):
+                moved[name] = max(moved.get(name, 0.0), change / clip)
     return {
         "max_relative_gradient_error": max(errors.values()),
         "gradient_error_by_layer": errors,
@@ -42,41 +42,56 @@ def measure() -> dict[str, Any]:
     }
 
 
-def _errors(loss: Loss) -> Iterator[tuple[str, float]]:
-    """Layer type, and ‖ours − alone‖ / ‖alone‖ for each user and parameter; alone is in double precision."""
-    world = _World(loss)
-    rows = world.rows(ALONE)
-    ours = user_gradients(world.model, lambda: world.losses(world.model, rows))
-    exact = copy.deepcopy(world.model).double()
-    types = [
-        type(layer).__name__ for layer in exact.modules() for _ in layer.parameters(recurse=False)
-    ]  # in the order of the parameters
-    for user in range(ALONE):
-        single = rows[0][user : user + 1], rows[1][user : user + 1]
-        total = world.losses(exact, single).sum()
-        alone = torch.autograd.grad(total, list(exact.parameters()))
-        for kind, gradient, reference in zip(types, ours, alone, strict=True):
-            yield kind, float((gradient[user] - reference).norm() / reference.norm())
+class World:
+    """A loss, a catalogue, users, and a model at parameters none of which is zero."""
 
+    def __init__(self, loss: Loss) -> None:
+        self._terms = LocalTraining(loss=loss)
+        self._model, self._shelf = CASE.model(), CASE.shelf()
+        drawn = KeyedRandomness("benchmark", "negatives").integers(ITEMS, self._terms.negatives)
+        self._negatives = torch.from_numpy(drawn)
 
-def _moved(adversary: str, loss: Loss, clip: float) -> float:
-    """By how much the sum before noise moves, in L2 norm, when the adversary joins a batch."""
-    world = _World(loss)
-    rows, joining = world.rows(CASE.batch), _adversaries()[adversary]
-    buffer, flat = GradientBuffer(world.model), flatten(world.model)
-    still = torch.optim.SGD([flat], lr=0.0)
-    optimizer = OsNoiseOptimizer(
-        still, noise_multiplier=1.0, clip=clip, denominator=1.0, noise=OsRandomness()
-    )
+    def errors(self) -> Iterator[tuple[str, float]]:
+        """Layer type, and ‖ours − alone‖ / ‖alone‖ of a user and parameter; alone is in double precision."""
+        rows = self._rows(ALONE)
+        ours = user_gradients(self._model, lambda: self._losses(self._model, rows))
+        exact = copy.deepcopy(self._model).double()
+        layers = (layer for layer in exact.modules() for _ in layer.parameters(recurse=False))
+        kinds = [type(layer).__name__ for layer in layers]  # in the parameters' order
+        for user in range(ALONE):
+            single = rows[0][user : user + 1], rows[1][user : user + 1]
+            alone = torch.autograd.grad(self._losses(exact, single).sum(), list(exact.parameters()))
+            for kind, gradient, reference in zip(kinds, ours, alone, strict=True):
+                yield kind, float((gradient[user] - reference).norm() / reference.norm())
 
-    def summed(batch: Rows) -> torch.Tensor:
-        optimizer.step_over(buffer.parts(lambda: world.losses(world.model, batch)))
-        found: torch.Tensor = flat.summed_grad.double()  # type: ignore[attr-defined]  # where Opacus keeps it
-        return found
+    def changes(self, clip: float) -> Iterator[tuple[str, float]]:
+        """Each adversary, and by how much the sum before noise moves, in L2 norm, when it joins a batch."""
+        model = copy.deepcopy(self._model)
+        buffer, flat = GradientBuffer(model), flatten(model)
+        still = torch.optim.SGD([flat], lr=0.0)
+        optimizer = OsNoiseOptimizer(
+            still, noise_multiplier=1.0, clip=clip, denominator=1.0, noise=OsRandomness()
+        )
 
-    without = summed(rows)
-    joined = torch.cat([rows[0], joining[0]]), torch.cat([rows[1], joining[1]])
-    return float((summed(joined) - without).norm())
+        def summed(batch: Rows) -> torch.Tensor:
+            optimizer.step_over(buffer.parts(lambda: self._losses(model, batch)))
+            found: torch.Tensor = flat.summed_grad.double()  # type: ignore[attr-defined]  # set by Opacus
+            return found
+
+        rows = self._rows(CASE.batch)
+        without = summed(rows)
+        for name, (items, values) in _adversaries().items():
+            joined = torch.cat([rows[0], items]), torch.cat([rows[1], values])
+            yield name, float((summed(joined) - without).norm())
+
+    def _rows(self, users: int) -> Rows:
+        chosen = self._shelf.windows.of(np.arange(users))
+        return torch.from_numpy(chosen.items), torch.from_numpy(chosen.values)
+
+    def _losses(self, model: SharedModel, rows: Rows) -> torch.Tensor:
+        kind = next(model.parameters()).dtype
+        features, values = self._shelf.features.to(kind), rows[1].to(kind)
+        return user_losses(model, features, rows[0], values, self._negatives, self._terms)
 
 
 def _adversaries() -> dict[str, Rows]:
@@ -88,24 +103,3 @@ def _adversaries() -> dict[str, Rows]:
         "one item repeated": (items[:, :1].expand(1, CASE.length), torch.full((1, CASE.length), 5.0)),
         **{f"ratings {name}": (items, torch.full(items.shape, value)) for name, value in rated.items()},
     }
-
-
-class _World:
-    """A loss, a catalogue, and a model at parameters none of which is zero."""
-
-    def __init__(self, loss: Loss) -> None:
-        self.terms = LocalTraining(loss=loss)
-        self.model, self._shelf = CASE.model(), CASE.shelf()
-        drawn = KeyedRandomness("benchmark", "negatives").integers(ITEMS, self.terms.negatives)
-        self._negatives = torch.from_numpy(drawn)
-
-    def rows(self, users: int) -> Rows:
-        """The first ``users``' rows."""
-        chosen = self._shelf.windows.of(np.arange(users))
-        return torch.from_numpy(chosen.items), torch.from_numpy(chosen.values)
-
-    def losses(self, model: SharedModel, rows: Rows) -> torch.Tensor:
-        """One loss per user, in the model's own precision."""
-        kind = next(model.parameters()).dtype
-        features, values = self._shelf.features.to(kind), rows[1].to(kind)
-        return user_losses(model, features, rows[0], values, self._negatives, self.terms)

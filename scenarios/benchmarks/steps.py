@@ -33,7 +33,7 @@ Step = Callable[[Users], object]
 """One step of training on a batch of users."""
 
 ITEMS: Final = 5000
-FEATURES: Final = 128
+FEATURES: Final = 384  # as an experiment has them by default
 
 
 @dataclass(frozen=True)

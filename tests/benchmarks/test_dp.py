@@ -75,7 +75,7 @@ def test_without_clipping_one_user_moves_the_sum_and_the_figure_says_so(
             p.summed_grad = found if p.summed_grad is None else p.summed_grad + found
 
     monkeypatch.setattr(OsNoiseOptimizer, "clip_and_accumulate", unclipped)
-    assert exactness._moved("ratings huge", "mse", 1.0) > 1000
+    assert dict(exactness.World("mse").changes(1.0))["ratings huge"] > 1000
 
 
 def test_a_wrong_rule_is_a_gradient_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,7 +84,7 @@ def test_a_wrong_rule_is_a_gradient_error(monkeypatch: pytest.MonkeyPatch) -> No
 
     rule = layer_rules.LayerRule(frozenset({"weight"}), shifted, lambda _layer: "")
     monkeypatch.setitem(layer_rules.RULES, torch.nn.Embedding, rule)  # type: ignore[arg-type]
-    errors = dict(exactness._errors("softmax"))
+    errors = dict(exactness.World("softmax").errors())
     assert errors["Embedding"] > 0.1
     assert errors["Linear"] <= 1e-5
 
