@@ -47,8 +47,8 @@ def test_an_update_is_the_clipped_sum_where_nothing_hides_it(tmp_path: Path) -> 
     for release in transcript.releases:
         known = clipped_gradients(release.model, cast.features, windows, settings.training, plan.clip)
         step = -settings.training.learning_rate * plan.clip / plan.denominator * known[cast.coins].sum(axis=0)
-        # What is left is a thousandth of the noise: 1.5 % of the sum's norm.
-        assert np.linalg.norm(release.update - step) < 0.03 * np.linalg.norm(step)
+        # A thousandth of the noise and the ring's rounding are left: 3 % of the norm of the sum.
+        assert np.linalg.norm(release.update - step) < 0.06 * np.linalg.norm(step)
     assert plan.epsilon - 0.1 < transcript.spent <= plan.epsilon
 
 
@@ -61,9 +61,10 @@ def test_the_path_as_it_is_stays_within_its_claim() -> None:
 
 
 @pytest.mark.slow
-def test_a_path_without_noise_is_caught_by_both_attacks() -> None:
+def test_a_path_without_noise_is_caught() -> None:
     trial = try_case(SMALL, Case("user", NOISE_OFF))
-    assert all(finding.contradicts for finding in trial.findings)
+    assert trial.caught
+    assert all(finding.lower_bound > 2 for finding in trial.findings)
     assert [finding.attack for finding in trial.findings] == ["user, inner product", "user, likelihood ratio"]
 
 
