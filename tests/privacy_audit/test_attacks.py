@@ -15,7 +15,9 @@ from scenarios.privacy_audit.cast import Cast, draw_cast
 from scenarios.privacy_audit.gradients import clipped_gradients, windows_of
 from scenarios.privacy_audit.settings import SIZE, Settings, Unit
 
-SMALL = Settings(canaries=24, references=8, guesses=12, items=64, features=32, history=4, rounds=2, local_steps=3)
+SMALL = Settings(
+    canaries=24, references=8, guesses=12, items=64, features=32, history=4, rounds=2, local_steps=3
+)
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""A small audit on the product's own sites and rounds: it must catch what is broken, in the controls and in earnest."""
+"""Small audits on the product's own sites and rounds: what is broken must be caught, also in earnest."""
 
 import json
 from pathlib import Path
@@ -10,15 +10,15 @@ from typer.testing import CliRunner
 
 from clients import trainer
 from clients.private_optimizer import OsNoiseOptimizer
+from common.privacy.audit_report import AuditReport, ClaimContradicted, ControlMissed, ControlOutcome
 from common.privacy.finding import AuditFinding
 from scenarios.privacy_audit import audit as whole
 from scenarios.privacy_audit import cli
-from scenarios.privacy_audit.audit import CASES, Case, audit, try_case
+from scenarios.privacy_audit.audit import CASES, Case, Trial, audit, try_case
 from scenarios.privacy_audit.cast import draw_cast
 from scenarios.privacy_audit.controls import CLIPPING_OFF, NOISE_OFF, WRONG_SAMPLING
 from scenarios.privacy_audit.gradients import clipped_gradients, windows_of
 from scenarios.privacy_audit.release import run
-from scenarios.privacy_audit.report import AuditReport, ClaimContradicted, ControlMissed, Trial
 from scenarios.privacy_audit.settings import FULL, Settings
 from scenarios.privacy_audit.text import as_text
 
@@ -35,10 +35,12 @@ def one_thread():
     torch.set_num_threads(before)
 
 
+def contradicted(trial: Trial) -> bool:
+    return any(finding.contradicts for finding in trial.findings)
+
+
 def test_an_update_is_the_clipped_sum_where_nothing_hides_it(tmp_path: Path) -> None:
-    settings = Settings(
-        canaries=40, references=8, items=256, features=64, history=4, rounds=2, local_steps=1
-    )
+    settings = Settings(canaries=40, references=8, items=256, features=64, history=4, rounds=2, local_steps=1)
     plan, cast = settings.plan("user"), draw_cast(settings, "user")
     transcript = run(
         settings, plan, cast, tmp_path / "run", lambda plan: WRONG_SAMPLING.sabotage(NOISE_OFF.sabotage(plan))
@@ -56,14 +58,14 @@ def test_an_update_is_the_clipped_sum_where_nothing_hides_it(tmp_path: Path) -> 
 def test_the_path_as_it_is_stays_within_its_claim() -> None:
     for unit in ("user", "interaction"):
         trial = try_case(SMALL, Case(unit))
-        assert not trial.caught
-        assert trial.spent <= SMALL.epsilon
+        assert not contradicted(trial)
+        assert trial.spent <= SMALL.plan(unit).epsilon <= SMALL.epsilon
 
 
 @pytest.mark.slow
 def test_a_path_without_noise_is_caught() -> None:
     trial = try_case(SMALL, Case("user", NOISE_OFF))
-    assert trial.caught
+    assert contradicted(trial)
     assert all(finding.lower_bound > 2 for finding in trial.findings)
     assert [finding.attack for finding in trial.findings] == ["user, inner product", "user, likelihood ratio"]
 
@@ -75,7 +77,7 @@ def test_an_optimiser_that_adds_no_noise_is_caught_in_earnest(monkeypatch: pytes
             parameter.grad = (parameter.summed_grad + 1e-9).view_as(parameter)
 
     monkeypatch.setattr(OsNoiseOptimizer, "add_noise", almost_none)
-    assert try_case(SMALL, Case("user")).caught
+    assert contradicted(try_case(SMALL, Case("user")))
 
 
 @pytest.mark.slow
@@ -83,7 +85,7 @@ def test_a_trainer_that_takes_everyone_in_every_step_is_caught_in_earnest(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(trainer, "poisson_sample", lambda population, rate, randomness: np.arange(population))
-    assert try_case(SMALL, Case("user")).caught
+    assert contradicted(try_case(SMALL, Case("user")))
 
 
 def test_every_case_is_a_case_of_the_audit() -> None:
@@ -123,19 +125,22 @@ def finding(bound: float) -> AuditFinding:
 
 
 def report(honest: float, broken: float) -> AuditReport:
-    trials = [
-        Trial(control=name, what=name, spent=2.99, findings=(finding(0.1), finding(bound)))
-        for name, bound in (("", honest), ("noise off", broken))
-    ]
-    return AuditReport(settings={"canaries": 1000}, most=5.1, honest=(trials[0],), controls=(trials[1],), seconds=9)
+    found = [(finding(0.1), finding(bound)) for bound in (honest, broken)]
+    control = ControlOutcome(name="noise off", what="no noise", findings=found[1])
+    return AuditReport(
+        settings={"canaries": 1000}, spent=2.99, most=5.1, findings=found[0], controls=(control,), seconds=9
+    )
 
 
 def test_a_contradicted_claim_and_a_missed_control_are_errors_that_say_so() -> None:
     report(honest=2.9, broken=3.1).judge()
     with pytest.raises(ClaimContradicted, match=r"user, made up: ε ≥ 3\.10.*the claim is ε = 3"):
         report(honest=3.1, broken=3.1).judge()
-    with pytest.raises(ControlMissed, match=r"not caught: noise off \(user, made up\)"):
+    with pytest.raises(ClaimContradicted):
         report(honest=3.1, broken=2.9).judge()
+    with pytest.raises(ControlMissed, match=r"not caught: noise off \(user, made up\)"):
+        report(honest=2.9, broken=2.9).judge()
+    assert (ClaimContradicted.exit_code, ControlMissed.exit_code) == (3, 1)
 
 
 def test_the_text_says_what_was_found_and_what_it_does_not_show() -> None:
@@ -152,7 +157,7 @@ def test_the_text_says_what_was_found_and_what_it_does_not_show() -> None:
     assert "A bound near 0 is no proof" in text
 
 
-@pytest.mark.parametrize(("honest", "broken", "code"), [(0.5, 4.0, 0), (3.5, 4.0, 1), (0.5, 2.0, 1)])
+@pytest.mark.parametrize(("honest", "broken", "code"), [(0.5, 4.0, 0), (3.5, 4.0, 3), (0.5, 2.0, 1)])
 def test_the_command_writes_its_file_prints_and_fails_if_it_must(
     honest: float, broken: float, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,8 +167,8 @@ def test_the_command_writes_its_file_prints_and_fails_if_it_must(
     out = tmp_path / "audit.json"
     for option, printed in (([], as_text(found) + "\n"), (["--json"], None)):
         result = CliRunner().invoke(cli.app, ["run", "--out", str(out), *option])
-        assert bool(result.exception) == bool(code)
-        assert AuditReport.model_validate_json(out.read_text()) == found
+        assert getattr(result.exception, "exit_code", 0) == code
+        assert AuditReport.load(out) == found
         if printed is None:
             assert AuditReport.model_validate(json.loads(result.stdout)) == found
         else:
@@ -171,19 +176,17 @@ def test_the_command_writes_its_file_prints_and_fails_if_it_must(
     assert asked == [FULL, FULL]
 
 
-@pytest.mark.slow
 def test_the_whole_audit_holds_every_case_once(monkeypatch: pytest.MonkeyPatch) -> None:
     held: list[Case] = []
 
     def made_up(settings: Settings, case: Case) -> Trial:
         held.append(case)
-        name = case.control.name if case.control else ""
-        return Trial(control=name, what=name, spent=2.9, findings=(finding(4.0 if name else 0.5),))
+        return Trial(case, 2.9, (finding(4.0 if case.control else 0.5),))
 
     monkeypatch.setattr(whole, "try_case", made_up)
     told: list[tuple[int, int]] = []
     found = audit(FULL, lambda done, total: told.append((done, total)))
     assert held == list(CASES)
     assert told == [(done, 6) for done in range(7)]
-    assert (len(found.honest), len(found.controls)) == (2, 4)
+    assert (len(found.findings), len(found.controls)) == (2, 4)
     found.judge()

@@ -1,6 +1,6 @@
 """The bound against published figures, and how often it is wrong."""
 
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 import pytest
@@ -42,10 +42,10 @@ def test_more_right_guesses_show_more_and_more_delta_or_confidence_less() -> Non
     assert by_right == sorted(by_right)
     assert by_right[0] < by_right[-1]
     for falling in (by_delta, by_confidence, by_canaries):
-        assert all(later < earlier for earlier, later in zip(falling, falling[1:], strict=False))
+        assert all(later < earlier for earlier, later in pairwise(falling))
 
 
-@lru_cache(maxsize=None)
+@cache
 def bound(guesses: int, right: int, delta: float) -> float:
     return lower_bound(guesses, guesses, right, delta, 0.95)
 
