@@ -44,8 +44,9 @@ bench: $(READY)  ## Measure the hot paths against their references (minutes)
 	$(BIN)/hanse bench dp
 	$(BIN)/pytest benchmarks --benchmark-only
 
-audit: $(READY)  ## Feed two million damaged messages to every parser and state (minutes)
+audit: $(READY)  ## Attack the private release path, and feed two million damaged messages to every parser (minutes)
 	@$(BIN)/python -m audits.fuzz
+	@$(BIN)/hanse audit run --out build/audit.json
 
 mutants: $(READY)  ## Break common/secagg in every way its tests must notice (half an hour)
 	@$(BIN)/python -m audits.mutants

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from common.deltas import Floats
+from common.privacy.audit_report import AuditReport, ControlOutcome
 from common.privacy.finding import AuditFinding
 from common.privacy.plan import PrivacyPlan
 from scenarios.privacy_audit.attacks import ATTACKS, presence, right_guesses
@@ -18,7 +19,6 @@ from scenarios.privacy_audit.cast import Cast, draw_cast
 from scenarios.privacy_audit.controls import CLIPPING_OFF, NOISE_OFF, WRONG_SAMPLING, Control
 from scenarios.privacy_audit.gradients import clipped_gradients, windows_of
 from scenarios.privacy_audit.release import Transcript, run
-from scenarios.privacy_audit.report import AuditReport, Trial
 from scenarios.privacy_audit.settings import Settings, Unit
 
 Update = Callable[[int, int], None]
@@ -30,6 +30,15 @@ class Case:
 
     unit: Unit
     control: Control | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What the attacks found on a case. ``spent``: ε by the audited site's ledger, for accounts."""
+
+    case: Case
+    spent: float
+    findings: tuple[AuditFinding, ...]
 
 
 CASES: Final = (
@@ -53,12 +62,18 @@ def audit(settings: Settings, update: Update) -> AuditReport:
         update(done, len(CASES))
         trials.append(try_case(settings, case))
     update(len(CASES), len(CASES))
+    honest = [trial for trial in trials if trial.case.control is None]
     whole = settings.guesses
     return AuditReport(
         settings=asdict(settings),
+        spent=max(trial.spent for trial in honest),
         most=lower_bound(settings.canaries, whole, whole, settings.delta, settings.confidence),
-        honest=tuple(trial for trial in trials if not trial.control),
-        controls=tuple(trial for trial in trials if trial.control),
+        findings=tuple(finding for trial in honest for finding in trial.findings),
+        controls=tuple(
+            ControlOutcome(name=control.name, what=control.what, findings=trial.findings)
+            for trial in trials
+            if (control := trial.case.control) is not None
+        ),
         seconds=time.perf_counter() - begun,
     )
 
@@ -80,13 +95,7 @@ def try_case(settings: Settings, case: Case) -> Trial:
         certainties = attack(signals[:, :known], signals[:, known:], cast.coins[known:])
         right = right_guesses(certainties, cast.coins[:known], settings.guesses)
         findings.append(_finding(settings, f"{case.unit}, {name}", right))
-    control = case.control
-    return Trial(
-        control=control.name if control else "",
-        what=control.what if control else "",
-        spent=transcript.spent,
-        findings=tuple(findings),
-    )
+    return Trial(case, transcript.spent, tuple(findings))
 
 
 def _finding(settings: Settings, attack: str, right: int) -> AuditFinding:

@@ -12,7 +12,9 @@ from common.privacy.plan import PrivacyPlan
 Sabotage = Callable[[PrivacyPlan], PrivacyPlan]
 """From the plan that is charged to the one that is followed."""
 
-_NOTHING: Final = 1e-6
+# Not zero: a trainer in which a layer stands still refuses by itself.
+_NEXT_TO_NOTHING: Final = 1e-3
+_BEYOND_ANY_NORM: Final = 1e6
 _TIMES: Final = 10
 
 
@@ -26,19 +28,19 @@ class Control:
 
 
 def _noise_off(plan: PrivacyPlan) -> PrivacyPlan:
-    return plan.model_copy(update={"noise_multiplier": plan.noise_multiplier * _NOTHING})
+    return plan.model_copy(update={"noise_multiplier": plan.noise_multiplier * _NEXT_TO_NOTHING})
 
 
 def _clipping_off(plan: PrivacyPlan) -> PrivacyPlan:
-    unreached = {"clip": plan.clip / _NOTHING, "noise_multiplier": plan.noise_multiplier * _NOTHING}
-    return plan.model_copy(update=unreached)
+    clip, noise = plan.clip * _BEYOND_ANY_NORM, plan.noise_multiplier / _BEYOND_ANY_NORM
+    return plan.model_copy(update={"clip": clip, "noise_multiplier": noise})
 
 
 def _wrong_sampling(plan: PrivacyPlan) -> PrivacyPlan:
     return plan.model_copy(update={"sample_rate": _TIMES * plan.sample_rate})
 
 
-NOISE_OFF: Final = Control("noise off", "no noise is added", _noise_off)
+NOISE_OFF: Final = Control("noise off", "a thousandth of the noise", _noise_off)
 CLIPPING_OFF: Final = Control(
     "clipping off", "noise as for C, gradients of any norm; the canaries' is 10 C", _clipping_off
 )
