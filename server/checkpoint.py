@@ -29,13 +29,14 @@ class CheckpointUnreadable(HanseError):
 class Checkpoint:
     """After ``round`` finished training rounds: the optimiser's state and every outcome so far.
 
-    ``base``: the frozen map, float32, once the charter's statistics were released.
+    ``base``: the frozen map, float32, once the charter's statistics were released; ``warmed``: that round.
     """
 
     round: int
     state: OptimizerState
     outcomes: tuple[RoundOutcome, ...]
     base: Floats | None = None
+    warmed: RoundOutcome | None = None
 
     @property
     def model(self) -> Floats:
@@ -105,6 +106,8 @@ class RunFolder:
         if checkpoint.base is not None:
             tensors["base"] = checkpoint.base
         metadata = {"round": str(checkpoint.round), "outcomes": outcomes}
+        if checkpoint.warmed is not None:
+            metadata["warmed"] = checkpoint.warmed.model_dump_json()
         write_atomically(self._checkpoint, save(tensors, metadata))
 
     def latest(self) -> Checkpoint:
@@ -119,7 +122,9 @@ class RunFolder:
                 state = OptimizerState(*(file.get_tensor(name) for name in _TENSORS))
                 base = file.get_tensor("base") if "base" in file.keys() else None  # noqa: SIM118 - no mapping
             outcomes = tuple(RoundOutcome.model_validate(entry) for entry in json.loads(metadata["outcomes"]))
-            return Checkpoint(int(metadata["round"]), state, outcomes, base)
+            told = metadata.get("warmed")
+            warmed = RoundOutcome.model_validate_json(told) if told else None
+            return Checkpoint(int(metadata["round"]), state, outcomes, base, warmed)
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise CheckpointUnreadable(
                 "no readable checkpoint", where=str(self._checkpoint), why=type(error).__name__
