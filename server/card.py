@@ -36,7 +36,7 @@ def _body(number: int, certificate: Certificate, later: tuple[AuditFinding, ...]
     statement, charter = certificate.statement, certificate.charter.charter
     yield f"# {charter.name}, version {number}"
     yield ""
-    yield f"Trained by {', '.join(sorted(took_part(statement)))} in {charter.rounds} rounds; final by rule: the last."
+    yield f"Trained by {', '.join(sorted(took_part(statement)))} over {charter.rounds} rounds; final: the last."
     yield f"Size `{charter.model.size}`, {statement.model.size} numbers over {charter.model.features} features."
     yield "Check it offline: `hanse verify certificate.json --model model.safetensors`."
     yield ""
@@ -64,6 +64,6 @@ def _body(number: int, certificate: Certificate, later: tuple[AuditFinding, ...]
         yield "Not audited."
     for finding in found:
         yield (
-            f"- {finding.attack}: ε ≥ {finding.lower_bound:.3g} at {finding.confidence:.0%} confidence, held against "
-            f"ε = {finding.claimed_epsilon:g}; {finding.correct} of {finding.guesses} guesses right."
+            f"- {finding.attack}: ε ≥ {finding.lower_bound:.3g} at {finding.confidence:.0%} confidence, held "
+            f"against ε = {finding.claimed_epsilon:g}; {finding.correct} of {finding.guesses} guesses right."
         )

@@ -1,4 +1,4 @@
-"""``hanse verify`` and ``hanse model``: hold against evidence what the coordinator says, and publish what holds."""
+"""``hanse verify`` and ``hanse model``: hold what the coordinator says against evidence, publish what holds."""
 
 import json
 from collections.abc import Iterable
