@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from common.certificate.errors import SecondModel
+from common.certificate.errors import RunOver, SecondModel
 from common.certificate.parts import Part, Sum
 from common.charter import Digest, Purpose
 from common.errors import AggregationAborted
@@ -49,6 +49,15 @@ class Logbook:
         """
         found = map(_read, self.path.glob("*-*-*.json"))
         return tuple(sorted(found, key=lambda seen: (seen.purpose, seen.number, seen.attempt)))
+
+    def require_open(self) -> None:
+        """Let a round begin of a run that has no certified version yet.
+
+        Raises:
+            RunOver: when the site has signed one.
+        """
+        if (self.path / "certified").exists():
+            raise RunOver("this site has signed the version that this run ended with")
 
     def promise(self, version: str) -> None:
         """Bind the site to one ``version``, a digest over rounds and model; on disk before this returns.

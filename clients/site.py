@@ -123,6 +123,7 @@ class Site:
         match request.arrays:
             case (np.ndarray(dtype=np.float32) as model,):
                 asked = AdvertiseRequest.parse(request)
+                self._engagement.logbook.require_open()
                 require_group(self._member.charter, self._drawing, asked)
                 opened = Round(self._member, asked, cast(Floats, model))
                 advert = answer(opened.advertise())

@@ -39,6 +39,10 @@ class SecondModel(CertificateInvalid):
     """A site has put its name to another final model, or other rounds, of the same charter."""
 
 
+class RunOver(CertificateInvalid):
+    """A round of a run whose version this site has signed: a later charge would make its word untrue."""
+
+
 class SignatureMissing(CertificateInvalid):
     """A platform that took part has not signed."""
 
