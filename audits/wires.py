@@ -21,6 +21,7 @@ from common.frame import Frame, MalformedFrame, decode, encode
 from common.replies import UNAVAILABLE, masked_vector, refusal
 from common.requests import (
     AdvertiseRequest,
+    CertifyRequest,
     CommitRequest,
     MalformedRequest,
     ReplayRequest,
@@ -133,6 +134,7 @@ def _requests() -> list[Frame]:
         SignRequest(survivors=names).frame(),
         UnmaskRequest(signatures=dict.fromkeys(names, octets)).frame(),
         ReplayRequest(bundle=OCTETS[:32], key=OCTETS[:32]).frame(),
+        CertifyRequest(statement=OCTETS).frame(),
     ]
 
 

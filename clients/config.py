@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
 
 from clients import policy
+from clients.logbook import Logbook
 from common.charter import Charter, CharterInvalid, Name, SignedCharter
 from common.config import load_toml
 from common.errors import ConfigError, EnvironmentProblem, PrivacyRefused, Problem
@@ -219,6 +220,11 @@ class Engagement:
     def tickets(self) -> Tickets:
         """What opens the replays of the rounds this site finished."""
         return Tickets(self.path / "tickets")
+
+    @property
+    def logbook(self) -> Logbook:
+        """What the site remembers of the rounds it finished."""
+        return Logbook(self.path / "finished")
 
     @property
     def basis_path(self) -> Path:

@@ -12,8 +12,10 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from clients import policy
+from clients.logbook import Seen
 from clients.memory import MemoryFile
 from common.bundle import digest_of
+from common.certificate.parts import Sum
 from common.charter import Charter, Purpose
 from common.deltas import AdapterDelta, ClippedDelta, Floats, QuantizedDelta
 from common.errors import AggregationAborted, HanseError
@@ -135,6 +137,19 @@ class Round:
         self._saw_releases(state.signers(request.signatures))
         self._finished = state
         return released
+
+    def seen(self) -> Seen:
+        """After phase 5: the round as this site took part in it."""
+        if self._finished is None:
+            raise OutOfTurn("this round is not finished")
+        survivors = tuple(sorted(self._finished.survivors))
+        return Seen(
+            purpose=self._request.purpose,
+            number=self._spec.round,
+            attempt=self._spec.attempt,
+            model=self._spec.model.hex(),
+            sum=Sum(cohort=self._spec.cohort, survivors=survivors, h2=self._finished.h2.hex()),
+        )
 
     def ticket(self, request: ReplayRequest, now: int) -> Ticket:
         """After phase 5 of a training round, once: what opens its replay, beside what this site saw of it."""

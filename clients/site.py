@@ -16,6 +16,7 @@ from typing import cast
 import numpy as np
 
 from clients import policy
+from clients.certify import attest
 from clients.config import Engagement, SiteFolder
 from clients.draw import Drawing, require_group
 from clients.memory import MemoryFile
@@ -25,6 +26,7 @@ from clients.round import Contribute, Member, OutOfTurn, Round
 from clients.statistics import moments_of
 from clients.trainer import train
 from clients.whole_sum import released
+from common.certificate.parts import Statement
 from common.charter import Charter, CharterInvalid, Purpose
 from common.data.sequences import Sequences
 from common.data.split import Split
@@ -40,6 +42,7 @@ from common.replies import ANSWER, Message, answer, refuse
 from common.requests import (
     KINDS,
     AdvertiseRequest,
+    CertifyRequest,
     CommitRequest,
     MalformedRequest,
     ReplayRequest,
@@ -96,11 +99,23 @@ class Site:
             return self._open(request)
         if request.kind in (CommitRequest.kind, RevealRequest.kind):
             return self._draw(request)
+        if request.kind == CertifyRequest.kind:
+            return self._certify(request)
         if self._round is None:
             raise OutOfTurn("no round is open", hint="a site that restarted joins at the next round")
         if request.kind == ReplayRequest.kind:
             return self._keep(self._round, ReplayRequest.parse(request))
-        return answer(_next(self._round, request))
+        reply = answer(_next(self._round, request))
+        if request.kind == UnmaskRequest.kind:
+            self._engagement.logbook.note(self._round.seen())
+        return reply
+
+    def _certify(self, request: Frame) -> Frame:
+        match request.arrays:
+            case (np.ndarray(dtype=np.float32) as model,):
+                statement = Statement.decode(CertifyRequest.parse(request).statement)
+                return answer(attest(self._member, self._engagement.logbook, statement, cast(Floats, model)))
+        raise MalformedRequest("a statement without exactly one float32 model")
 
     def _draw(self, request: Frame) -> Frame:
         if request.kind == CommitRequest.kind:
@@ -116,6 +131,7 @@ class Site:
         match request.arrays:
             case (np.ndarray(dtype=np.float32) as model,):
                 asked = AdvertiseRequest.parse(request)
+                self._engagement.logbook.require_open()
                 require_group(self._member.charter, self._drawing, asked)
                 opened = Round(self._member, asked, cast(Floats, model))
                 advert = answer(opened.advertise())

@@ -26,7 +26,7 @@ def write_atomically(path: Path, content: bytes | Iterable[bytes], *, mode: int 
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 @contextmanager
@@ -43,7 +43,12 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
         yield
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Let what was renamed into ``folder`` be on disk before this returns.
+
+    Raises:
+        OSError: when the folder is missing.
+    """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,5 @@
-"""What the coordinator asks of a site: five requests for a round, one after it, two for a draw of groups.
+"""What the coordinator asks of a site: five requests for a round, one after it, two for a draw of groups, and one
+after the last round.
 
 Each is a strict JSON body beside its arrays.
 """
@@ -125,6 +126,13 @@ class ReplayRequest(_Request):
     kind = "replay"
     bundle: Annotated[bytes, Field(min_length=32, max_length=32)]
     key: Annotated[bytes, Field(min_length=32, max_length=32, repr=False)]
+
+
+class CertifyRequest(_Request):
+    """After the last round: the statement about the version, whose frame carries the model, float32."""
+
+    kind = "certify"
+    statement: Annotated[bytes, Field(max_length=2**24)]
 
 
 KINDS: Final = frozenset(request.kind for request in _Request.__subclasses__())

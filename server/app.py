@@ -14,6 +14,7 @@ from common.errors import EnvironmentProblem, HanseError
 from common.frame import Frame, MalformedFrame
 from common.wire import frame_of, request
 from server import failure
+from server.certify import certify
 from server.checkpoint import RunFolder
 from server.outcome import RoundOutcome
 from server.rounds import Service, conduct
@@ -28,7 +29,7 @@ app = ServerApp()
 
 @app.main()
 def main(grid: Grid, context: Context) -> None:
-    """Hold the rounds that the run folder has left; why a run stopped is noted there too."""
+    """Hold the rounds that the run folder has left, then certify; why a run stopped is noted there too."""
     if not context.run_config["run-folder"]:
         hint = "sites and a run's folder are made by: hanse experiment run FILE --ray"
         raise EnvironmentProblem("the run configuration names no run-folder", hint=hint)
@@ -37,7 +38,10 @@ def main(grid: Grid, context: Context) -> None:
     try:
         folder, channel = RunFolder(path), GridChannel(grid)
         channel.assemble(len(folder.charter().members), ASSEMBLY_SECONDS)
-        conduct(channel, folder, _tell, Service(float(context.run_config["timeout"])))
+        timeout = float(context.run_config["timeout"])
+        conduct(channel, folder, _tell, Service(timeout))
+        if folder.charter().privacy != "off":
+            certify(channel, folder, timeout=timeout)
     except HanseError as error:
         failure.note(path, error)
         raise

@@ -30,13 +30,15 @@ class CheckpointUnreadable(HanseError):
 class Checkpoint:
     """After ``round`` finished training rounds: the optimiser's state and every outcome so far.
 
-    ``base``: the frozen map, float32, once the charter's statistics were released; ``metrics``, once they were.
+    ``base``: the frozen map, float32, once the charter's statistics were released; ``warmed``: that round.
+    ``metrics``: once they were released.
     """
 
     round: int
     state: OptimizerState
     outcomes: tuple[RoundOutcome, ...]
     base: Floats | None = None
+    warmed: RoundOutcome | None = None
     metrics: ReleasedMetrics | None = None
 
     @property
@@ -112,6 +114,8 @@ class RunFolder:
         if checkpoint.base is not None:
             tensors["base"] = checkpoint.base
         metadata = {"round": str(checkpoint.round), "outcomes": outcomes}
+        if checkpoint.warmed is not None:
+            metadata["warmed"] = checkpoint.warmed.model_dump_json()
         if checkpoint.metrics is not None:
             metadata["metrics"] = checkpoint.metrics.model_dump_json()
         write_atomically(self._checkpoint, save(tensors, metadata))
@@ -128,9 +132,11 @@ class RunFolder:
                 state = OptimizerState(*(file.get_tensor(name) for name in _TENSORS))
                 base = file.get_tensor("base") if "base" in file.keys() else None  # noqa: SIM118 - no mapping
             outcomes = tuple(RoundOutcome.model_validate(entry) for entry in json.loads(metadata["outcomes"]))
+            told = metadata.get("warmed")
+            warmed = None if told is None else RoundOutcome.model_validate_json(told)
             told = metadata.get("metrics")
             metrics = None if told is None else ReleasedMetrics.model_validate_json(told)
-            return Checkpoint(int(metadata["round"]), state, outcomes, base, metrics)
+            return Checkpoint(int(metadata["round"]), state, outcomes, base, warmed, metrics)
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise CheckpointUnreadable(
                 "no readable checkpoint", where=str(self._checkpoint), why=type(error).__name__

@@ -65,7 +65,11 @@ def hold_in_groups(
             survivors += found[1].survivors
     if not survivors:
         raise NoGroup("no group gave a sum", why="; ".join(dict.fromkeys(map(str, sums.values()))))
-    return sums, cohort.outcome(whole, tuple(sorted(survivors)))
+    bound = [found[1] for found in results if not isinstance(found, AggregationAborted)]
+    outcome = cohort.outcome(whole, tuple(sorted(survivors)))
+    return sums, outcome.model_copy(
+        update={"model": bound[0].model, "sums": tuple(one for held in bound for one in held.sums)}
+    )
 
 
 def _tell(cohort: Cohort, whole: AdvertiseRequest, crews: Mapping[tuple[str, ...], Cohort]) -> None:

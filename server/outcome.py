@@ -4,6 +4,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from common.certificate.parts import Sum
+
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -33,7 +35,7 @@ class RoundOutcome(_Frozen):
 
     ``dropped`` gives, by platform, the phase it missed and the reason where one is known. ``groups`` and ``score``
     are there where the charter has robust terms. ``refused``: why the model was left as it was; empty if it was
-    not.
+    not. ``model``: SHA-256 of what the round opened with; ``sums``: what each unmasked sum is bound to.
     """
 
     number: Annotated[int, Field(ge=1)]
@@ -47,6 +49,8 @@ class RoundOutcome(_Frozen):
     groups: tuple[GroupOutcome, ...] = ()
     score: Score | None = None
     refused: str = ""
+    model: str = ""
+    sums: tuple[Sum, ...] = ()
 
     def scalars(self) -> dict[str, float]:
         """What a tracker may draw: platforms, seconds and bytes of the whole round."""

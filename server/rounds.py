@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from common.certificate.parts import Sum
 from common.charter import Charter, Purpose
 from common.deltas import AggregateDelta, Floats
 from common.errors import AggregationAborted, PrivacyRefused
@@ -75,7 +76,8 @@ def conduct(channel: Channel, folder: RunFolder, watch: Watch, service: Service 
             continue
         before = checkpoint.state
         if due == "statistics" and mean is not None:
-            checkpoint = replace(checkpoint, base=warm_start(charter, mean, outcome.survivors))
+            base = warm_start(charter, mean, outcome.survivors)
+            checkpoint = replace(checkpoint, base=base, warmed=outcome)
         elif due == "metrics" and mean is not None:
             checkpoint = replace(checkpoint, metrics=released_metrics(charter, mean, outcome.survivors))
         else:
@@ -202,7 +204,12 @@ def hold_opened(
         archive.take(quorum, masked, released)
 
     cohort.exclude(quorum.judge(released))
-    return delta, cohort.outcome(opening, tuple(total.survivors))
+    return delta, cohort.outcome(opening, tuple(total.survivors)).model_copy(
+        update={
+            "model": spec.model.hex(),
+            "sums": (Sum(cohort=spec.cohort, survivors=total.survivors, h2=total.h2.hex()),),
+        }
+    )
 
 
 def _without_culprits(roster: tuple[str, ...], cohort: Cohort, charter: Charter) -> tuple[str, ...]:

@@ -1,0 +1,75 @@
+"""Whether a statement's rounds are those of its charter, and who vouches for them."""
+
+from collections.abc import Collection, Iterable, Mapping
+
+from common.certificate.errors import BrokenChain, RoundsMissing, RoundUnvouched
+from common.certificate.parts import RoundRecord, Statement, chained
+from common.charter import Charter
+
+
+def expected_rounds(charter: Charter) -> tuple[str, ...]:
+    """The names of a charter's rounds in the order they are held: statistics first, then training."""
+    statistics = [f"statistics/{number + 1}" for number in range(charter.rounds_of("statistics"))]
+    return (*statistics, *(f"train/{number + 1}" for number in range(charter.rounds)))
+
+
+def require_rounds(charter: Charter, statement: Statement) -> None:
+    """Let the rounds stand that are all of the charter's, once each, of its platforms, and chained.
+
+    Raises:
+        RoundsMissing, BrokenChain: what does not hold.
+    """
+    names, expected = tuple(record.name for record in statement.rounds), expected_rounds(charter)
+    if names != expected:
+        lacking = sorted(set(expected) - set(names)) or ["none, but they are out of order or too many"]
+        raise RoundsMissing(f"missing: {', '.join(lacking)}", where=charter.name)
+    if statement.final != expected[-1]:
+        raise RoundsMissing("the version is not the one after the last round", where=charter.name)
+    for record in statement.rounds:
+        if fault := _fault(charter, record):
+            raise RoundsMissing(f"{record.name}: {fault}", where=charter.name)
+    if statement.transcript != chained(statement.rounds):
+        raise BrokenChain("the transcript hash is not that of the rounds", where=charter.name)
+
+
+def took_part(statement: Statement) -> frozenset[str]:
+    """Everyone whose vector is in a sum of the version."""
+    return frozenset(name for record in statement.rounds for one in record.sums for name in one.survivors)
+
+
+def require_vouched(charter: Charter, statement: Statement, finished: Mapping[str, Collection[str]]) -> None:
+    """Let rounds stand that enough sites remember; ``finished``: by platform the rounds that it does.
+
+    As many must as had to release shares for the sum: each wrote the round down before it released.
+
+    Raises:
+        RoundUnvouched: naming the round and who does not remember it.
+    """
+    for record in statement.rounds:
+        for one in record.sums:
+            vouching = {name for name in one.survivors if record.name in finished.get(name, ())}
+            needed = charter.terms(record.purpose).threshold(len(one.cohort))
+            if len(vouching) < needed:
+                silent = ", ".join(sorted(set(one.survivors) - vouching))
+                why = f"{len(vouching)} sites vouch for it, {needed} needed; not: {silent}"
+                raise RoundUnvouched(f"{record.name} is not vouched for", where=charter.name, why=why)
+
+
+def _fault(charter: Charter, record: RoundRecord) -> str:
+    roster, n_min = {member.platform for member in charter.members}, charter.terms().n_min
+    asked = [name for one in record.sums for name in one.cohort]
+    if not record.sums or len(set(asked)) < len(asked) or not roster.issuperset(asked):
+        return "not cohorts of the roster"
+    if not roster.issuperset(record.dropped):
+        return "a drop-out that is not on the roster"
+    for one in record.sums:
+        if not set(one.cohort).issuperset(one.survivors) or _twice(one.survivors):
+            return "survivors outside the cohort"
+        if len(one.survivors) < max(n_min, charter.terms(record.purpose).threshold(len(one.cohort))):
+            return f"a sum of {len(one.survivors)} platforms"
+    return ""
+
+
+def _twice(names: Iterable[str]) -> bool:
+    listed = list(names)
+    return len(set(listed)) < len(listed)

@@ -1,0 +1,35 @@
+"""Which code this is: one digest over the product's own source files, wherever they are installed."""
+
+import hashlib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+PACKAGES: Final = ("clients", "common", "server")
+"""What a platform and a coordinator run. Experiments and tests are not part of it."""
+
+
+def code_digest() -> str:
+    """SHA-256 in hexadecimal over names and bytes of every Python file of :data:`PACKAGES`; worked out once.
+
+    The same for the same files, from a checkout or a wheel. It tells which code is installed; it does not prove
+    which code ran.
+    """
+    return _of(Path(__file__).resolve().parents[1])
+
+
+@cache
+def _of(root: Path) -> str:
+    whole = hashlib.sha256(b"hanse/code/1")
+    for name, content in sorted(_files(root)):
+        for field in (name.encode(), content):
+            whole.update(len(field).to_bytes(8, "big") + field)
+    return whole.hexdigest()
+
+
+def _files(root: Path) -> Iterator[tuple[str, bytes]]:
+    """Each source file's path below ``root``, with slashes, and its bytes."""
+    for package in PACKAGES:
+        for path in (root / package).rglob("*.py"):
+            yield path.relative_to(root).as_posix(), path.read_bytes()
