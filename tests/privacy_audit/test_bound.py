@@ -1,6 +1,7 @@
 """The bound against published figures, and how often it is wrong."""
 
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import pytest
