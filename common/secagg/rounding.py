@@ -4,6 +4,7 @@ import math
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+from cryptography.hazmat.primitives.ciphers import CipherContext
 from numpy.typing import NDArray
 
 from common.deltas import Floats
@@ -19,7 +20,7 @@ _ZEROS: Final = memoryview(bytes(_DITHER_BYTES * BLOCK))
 
 
 def _largest(values: Floats, bound: float) -> float:
-    low, high = float(values.min(initial=0)), float(values.max(initial=0))  # NaN wins both
+    low, high = float(values.min()), float(values.max())  # NaN wins both
     if not (math.isfinite(low) and math.isfinite(high)):
         raise NotFinite("quantise")
     if max(-low, high) > float(np.float32(bound)):
@@ -36,17 +37,18 @@ class Limits(NamedTuple):
 
 
 class Rounding:
-    """Rounds values run after run, in buffers that are made once.
+    """Rounds values run after run, in buffers that are made once; :meth:`begin` comes first.
 
     The random words are the AES-256-CTR keystream of ``key`` (32 bytes), one for each place of the vector.
     """
+
+    _stream: CipherContext
 
     def __init__(self, key: bytes) -> None:
         self._key = key
         self._octets = bytearray(_DITHER_BYTES * BLOCK)
         self._words = np.frombuffer(self._octets, "<i4")
         self._scaled, self._dither = np.empty(BLOCK), np.empty(BLOCK)
-        self.begin(0)
 
     def begin(self, place: int) -> None:
         """The next run begins at ``place`` of the vector, a multiple of four.
@@ -57,7 +59,7 @@ class Rounding:
         self._stream = keystream(self._key, _DITHER_BYTES * place)
 
     def apply(self, values: Floats, limits: Limits, out: Whole) -> None:
-        """``values`` (at most ``BLOCK``), clipped and scaled, as integers in ``out``.
+        """``values`` (1 to ``BLOCK``), clipped and scaled, as integers in ``out``.
 
         Guarantee: the integer below or above, such that its expectation is the value itself; never further
             from 0 than ⌈clip · scale⌉.

@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from common.secagg import masks
 from common.secagg.masks import apply_masks
 from common.secagg.parts import BLOCK, PART
 
@@ -60,10 +61,18 @@ def test_what_is_added_can_be_taken_off(keys, size):
     assert np.array_equal(lanes, plain)
 
 
-def test_plus_and_minus_are_opposite_modulo_the_ring():
-    down = np.zeros(9, np.uint32)
+@pytest.mark.parametrize("size", [9, PART + 9])
+def test_plus_and_minus_are_opposite_modulo_the_ring(size):
+    down = np.zeros(size, np.uint32)
     apply_masks(down, [], [KEY])
-    assert not (down + mask(9)).any()
+    assert not (down + mask(size)).any()
+
+
+def test_masks_are_put_on_by_as_many_threads_as_asked_for(monkeypatch):
+    asked = []
+    monkeypatch.setattr(masks, "in_parts", lambda work, buffers, size, threads: asked.append(threads))
+    apply_masks(np.zeros(9, np.uint32), [KEY], [], threads=3)
+    assert asked == [3]
 
 
 @pytest.mark.parametrize("bit", range(256))
@@ -75,8 +84,9 @@ def test_every_bit_of_the_key_matters(bit):
 
 @pytest.mark.parametrize("length", [0, 4, 16, 24, 31, 33])
 def test_only_256_bit_keys(length):
-    with pytest.raises(ValueError, match="32 bytes"):
-        mask(8, bytes(length))
+    for plus, minus in (([bytes(length)], [KEY]), ([KEY], [bytes(length)])):
+        with pytest.raises(ValueError, match="32 bytes"):
+            apply_masks(np.zeros(8, np.uint32), plus, minus)
 
 
 def test_no_seek_into_an_aes_block():

@@ -5,15 +5,18 @@ import json
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
 
+from common.cores import CORES
 from common.deltas import ClippedDelta
 from common.randomness import KeyedRandomness
 from common.secagg.errors import NotFinite, OutOfBound
 from common.secagg.masks import apply_masks, masked_parts
 from common.secagg.parts import BLOCK, PART, in_parts
+from common.secagg.parts import THREADS as THREADS_BY_DEFAULT
 from common.secagg.ring import Ring, Tensor
 from common.secagg.rules import lanes_hash, part_hash, parts_digest
 from common.secagg.transcript import digest
@@ -110,6 +113,40 @@ def test_results_come_in_order_and_an_error_comes_out(threads):
     for wrong in range(3):
         with pytest.raises(ZeroDivisionError):
             in_parts(lambda start, stop, none: 1 // (start - wrong * PART), lambda: None, 3 * PART, threads)  # noqa: B023
+
+
+@pytest.mark.parametrize(("threads", "parts"), [(1, 3), (2, 3), (3, 2), (8, 1), (2, 2)])
+def test_as_many_threads_as_asked_for_and_no_more_than_there_are_parts(threads, parts):
+    made = []
+    meeting = threading.Barrier(min(threads, parts), timeout=60)
+
+    def work(start, stop, own):
+        if start < min(threads, parts) * PART:
+            meeting.wait()  # so many are in here at once
+
+    in_parts(work, lambda: made.append(threading.get_ident()), parts * PART, threads)
+    assert len(made) == min(threads, parts)
+
+
+def test_after_an_error_no_further_part_begins():
+    begun = []
+    failed = threading.Event()
+
+    def work(start, stop, own):
+        begun.append(start)
+        if threading.current_thread() is threading.main_thread():
+            failed.set()
+            raise ZeroDivisionError
+        failed.wait(60)
+        time.sleep(0.2)  # the caller is told of the error meanwhile
+
+    with pytest.raises(ZeroDivisionError):
+        in_parts(work, lambda: None, 50 * PART, 2)
+    assert len(begun) <= 3
+
+
+def test_no_more_threads_by_default_than_there_are_processors():
+    assert 1 <= THREADS_BY_DEFAULT <= CORES
 
 
 def test_every_thread_works_with_buffers_of_its_own():
