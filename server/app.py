@@ -14,7 +14,7 @@ from common.errors import EnvironmentProblem, HanseError
 from common.frame import Frame, MalformedFrame
 from common.wire import frame_of, request
 from server import failure
-from server.certify import certify
+from server.certify import conclude
 from server.checkpoint import RunFolder
 from server.outcome import RoundOutcome
 from server.rounds import Service, conduct
@@ -40,8 +40,7 @@ def main(grid: Grid, context: Context) -> None:
         channel.assemble(len(folder.charter().members), ASSEMBLY_SECONDS)
         timeout = float(context.run_config["timeout"])
         conduct(channel, folder, _tell, Service(timeout))
-        if folder.charter().privacy != "off":
-            certify(channel, folder, timeout=timeout)
+        conclude(channel, folder, timeout)
     except HanseError as error:
         failure.note(path, error)
         raise

@@ -11,6 +11,7 @@ from common.certificate.model_file import model_file, model_of
 from common.certificate.parts import Attestation, Certificate, RoundRecord, Statement, chained, installed
 from common.certificate.rounds import expected_rounds, took_part
 from common.charter import Charter, Purpose
+from common.errors import HanseError
 from common.files import write_atomically
 from common.privacy.finding import AuditFinding
 from common.privacy.plan import PrivacyPlan
@@ -60,6 +61,14 @@ def certify(
     write_atomically(folder.path / MODEL, model_file(model), mode=0o644)
     certificate.save(folder.path / CERTIFICATE)
     return certificate
+
+
+def conclude(channel: Channel, folder: RunFolder, timeout: float = 600.0) -> None:
+    """:func:`certify` after the last round; a run is not lost for want of a certificate, the log says why."""
+    try:
+        certify(channel, folder, timeout=timeout)
+    except HanseError as error:
+        log.warning("no certificate: %s", error)
 
 
 def statement_of(charter: Charter, checkpoint: Checkpoint, findings: tuple[AuditFinding, ...]) -> Statement:

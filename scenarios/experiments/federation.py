@@ -13,7 +13,7 @@ from scenarios.experiments.ground import Ground, site_config
 from scenarios.experiments.public import public_score
 from scenarios.experiments.report.record import Cell
 from scenarios.experiments.spec import ExperimentSpec
-from server.certify import certify
+from server.certify import conclude
 from server.checkpoint import Checkpoint, RunFolder
 from server.gates import PublicScore
 from server.rounds import Service, Watch, conduct
@@ -31,13 +31,12 @@ class Federation:
     score: PublicScore | None = None
 
     def conduct(self, watch: Watch) -> Checkpoint:
-        """Every round that is left, all sites in this process; a private version gets its certificate."""
+        """Every round that is left, all sites in this process; then the certificate."""
         charter = self.run.charter()
         sites = [Site(site, site.engagement(charter)).handle for site in self.sites.values()]
         channel = InProcessChannel(sites)
         finished = conduct(channel, self.run, watch, Service(score=self.score))
-        if charter.privacy != "off":
-            certify(channel, self.run)
+        conclude(channel, self.run)
         return finished
 
     def conduct_under_flower(self, watch: Watch) -> Checkpoint:

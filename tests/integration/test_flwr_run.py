@@ -6,6 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from common.certificate.check import faults
+from common.certificate.model_file import require_file
+from common.certificate.parts import Certificate
 from common.errors import EnvironmentProblem, PrivacyRefused
 from common.robust import RobustTerms
 from common.secagg.groups import LEAST_PLATFORMS
@@ -14,6 +17,7 @@ from scenarios.experiments.ground import stand, survey
 from scenarios.experiments.processes import marked
 from scenarios.experiments.report.record import Cell
 from scenarios.experiments.spec import ExperimentSpec
+from server.certify import CERTIFICATE, MODEL
 from server.outcome import RoundOutcome
 from server.verify import verify_round
 
@@ -41,6 +45,12 @@ def test_flower_gives_the_same_vector_bit_for_bit_and_its_rounds_hold(
     assert np.abs(flower.state.parameters).max() > 0
     assert flower.state.parameters.tobytes() == alone.state.parameters.tobytes()
     assert flower.state.average.tobytes() == alone.state.average.tobytes()
+    for name in ("alone", "flower"):
+        run = tmp_path / name / "server"
+        certificate, model = Certificate.load(run / CERTIFICATE), (run / MODEL).read_bytes()
+        assert faults(certificate, model=model) == ()
+        assert len({word.code for word in certificate.attestations}) == 1
+        assert require_file(certificate.statement.model, model).tobytes() == flower.state.average.tobytes()
     replays = sorted((tmp_path / "flower" / "server" / "replays").iterdir())
     site = tmp_path / "flower" / "sites" / "salt"
     assert [verify_round(replay, site).moments_followed for replay in replays] == [True] * 3
