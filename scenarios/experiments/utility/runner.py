@@ -1,6 +1,7 @@
 """The study from its cells to its report. Each finished cell is a file: a stopped study goes on where it was."""
 
 import json
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -8,12 +9,22 @@ from common import console
 from common.errors import ConfigError, EnvironmentProblem, Problem
 from common.files import locked, write_atomically
 from scenarios.experiments.jobs import Tell, crew, processors
+from scenarios.experiments.utility.figures import references, rows
+from scenarios.experiments.utility.report import UtilityReport, write_report
 from scenarios.experiments.utility.study import Cell, Study, cells
 from scenarios.experiments.utility.training import Trial
 
 
-def train_cells(study: Study, out: Path, workers: int | None = None) -> None:
-    """Train what is left of ``study`` in ``out``.
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The report and where its page is."""
+
+    report: UtilityReport
+    page: Path
+
+
+def run_study(study: Study, out: Path, workers: int | None = None) -> Outcome:
+    """Run what is left of ``study`` in ``out`` and write its report there.
 
     Raises:
         ConfigError: when another study was begun there.
@@ -33,10 +44,19 @@ def train_cells(study: Study, out: Path, workers: int | None = None) -> None:
                     update(len(done), len(jobs))
 
                 run(jobs, told)
+            return _report(study, out)
     except BlockingIOError as error:
         raise EnvironmentProblem(
             "another run is at work here", where=str(out), hint="wait for it, or choose another --out"
         ) from error
+
+
+def _report(study: Study, out: Path) -> Outcome:
+    with console.progress("writing the report"):
+        oracle, zero = references(Trial.of(study))
+        found = rows(study, zero.quality.mean, partial(quality_of, out))
+        report = UtilityReport(study, oracle, zero, found)
+        return Outcome(report, write_report(report, out))
 
 
 def train_job(study: Study, out: Path, cell: Cell, told: Tell) -> None:

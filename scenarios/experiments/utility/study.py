@@ -73,9 +73,7 @@ class Study(_Frozen):
         Raises:
             PlanUnsound: where the crowd's δ is too large for it, or no noise gives this ε.
         """
-        return draft_plan(
-            epsilon, crowd.delta, crowd.users, crowd.expected_batch, 1, crowd.steps, self.clip
-        )
+        return draft_plan(epsilon, crowd.delta, crowd.users, crowd.expected_batch, 1, crowd.steps, self.clip)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +93,8 @@ class Cell:
 
 
 def cells(study: Study) -> tuple[Cell, ...]:
-    """Every cell, first repeats first: a study that is stopped early has some of everything."""
-    return tuple(sorted(_cells(study), key=lambda cell: cell.repeat))
+    """Every cell, one of each kind first and then small crowds: a stopped study has what is cheapest to have."""
+    return tuple(sorted(_cells(study), key=lambda cell: (cell.repeat > 1, cell.users)))
 
 
 def _cells(study: Study) -> Iterator[Cell]:

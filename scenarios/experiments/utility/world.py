@@ -23,7 +23,7 @@ _SHARPNESS: Final = 10.0  # of a user's taste: the next item is drawn from a sof
 
 @dataclass(frozen=True, slots=True, eq=False)
 class World:
-    """``features``: unit norm, (items, topics + styles). ``chances``: of the next item after each, (items, items)."""
+    """``features``: unit norm, (items, F). ``chances``: rows are what comes after an item, (items, items)."""
 
     features: Features
     chances: Doubles
@@ -47,7 +47,9 @@ class World:
         """Histories of ``count`` new users, no item twice: (count, events). The first item is any, evenly."""
         items = len(self.features)
         ladder = np.cumsum(self.chances, axis=1)
-        rungs = (ladder / ladder[:, -1:] + np.arange(items)[:, None]).ravel()  # all rows as one ascending line
+        rungs = (
+            ladder / ladder[:, -1:] + np.arange(items)[:, None]
+        ).ravel()  # all rows as one ascending line
         histories = np.empty((count, events), np.int32)
         histories[:, 0] = draw.integers(items, count)
         for place in range(1, events):
