@@ -63,6 +63,25 @@ def resume(
     )
 
 
+@app.command()
+def utility(
+    fast: Annotated[bool, typer.Option(help="A look within seconds: one small crowd, one ε.")] = False,
+    out: Out = None,
+    workers: Workers = None,
+    as_json: Json = False,
+) -> None:
+    """What noise costs: quality against ε for 943 to 100,000 synthetic users; the same --out goes on."""
+    from scenarios.experiments.utility.runner import run_study
+    from scenarios.experiments.utility.study import FAST, FULL
+
+    outcome = run_study(FAST if fast else FULL, out or _new_folder("utility"), workers)
+    if as_json:
+        console.show_json({"answer": outcome.report.answer, "report": str(outcome.page)})
+        return
+    console.show(outcome.report.answer)
+    console.show(f"Report: {outcome.page}")
+
+
 def demo(
     fast: Annotated[bool, typer.Option(help="A first look within a minute: few users, few items.")] = False,
     out: Out = None,

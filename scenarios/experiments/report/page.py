@@ -39,7 +39,7 @@ def render(report: Report, record: ExperimentRecord) -> str:
     figures = Figures(report.rows)
     rounds = headline_rounds(report, record)
     return (
-        _environment()
+        environment()
         .get_template("page.html.j2")
         .render(
             report=report,
@@ -76,7 +76,8 @@ def _is_headline(entry: RoundEntry, epsilon: float | None) -> bool:
     return entry.cell.system == names.FEDERATED and entry.cell.epsilon == epsilon
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The templates of this package, with every value escaped and every missing one an error."""
     folder = files("scenarios.experiments.report") / "templates"
     environment = Environment(
         loader=FunctionLoader(lambda name: (folder / name).read_text("utf-8")),

@@ -1,0 +1,69 @@
+"""What the utility study trains, and what its figures mean."""
+
+import pytest
+
+from common.privacy.errors import PlanUnsound
+from scenarios.experiments.utility.figures import over_repeats, rows
+from scenarios.experiments.utility.study import FAST, FULL, Cell, cells
+from scenarios.experiments.utility.training import Trial
+
+SMALL = FAST.model_copy(update={"test_users": 100})
+
+
+def test_every_crowd_has_a_delta_that_its_size_allows() -> None:
+    for crowd in FULL.crowds:
+        assert crowd.delta <= crowd.users**-1.1
+
+
+def test_the_largest_crowd_may_not_have_the_delta_of_the_others() -> None:
+    crowd = FULL.crowds[-1].model_copy(update={"delta": 1e-5})
+    with pytest.raises(PlanUnsound, match="too large for 100000 users"):
+        FULL.plan(crowd, 8.0)
+
+
+def test_the_smallest_crowd_gets_the_noise_of_its_plan() -> None:
+    plan = FULL.plan(FULL.crowds[0], 1.0)
+    assert plan.noise_multiplier == pytest.approx(4.54, rel=0.02)
+    assert plan.whole.steps == 295
+
+
+def test_every_cell_has_a_file_of_its_own_and_a_stopped_study_has_one_of_each_kind() -> None:
+    asked = cells(FULL)
+    assert len(asked) == 5 * (5 + 5 + 3)
+    assert len({cell.slug for cell in asked}) == len(asked)
+    assert {cell.repeat for cell in asked[:15]} == {1}
+
+
+def test_every_system_trains_with_the_same_terms_whatever_its_epsilon() -> None:
+    crowd = SMALL.crowds[0]
+    plans = [SMALL.plan(crowd, epsilon) for epsilon in (1.0, 8.0)]
+    assert plans[0].noise_multiplier > plans[1].noise_multiplier
+    assert {plan.sample_rate for plan in plans} == {SMALL.terms(crowd).sample_rate}
+    assert {plan.local_steps for plan in plans} == {SMALL.terms(crowd).steps}
+
+
+def test_what_has_no_noise_repeats_and_what_has_noise_does_not() -> None:
+    trial = Trial.of(SMALL)
+    clipped, private = Cell(300, "clipped", None, 1), Cell(300, "private", 8.0, 1)
+    assert trial.trained(clipped).tolist() == trial.trained(clipped).tolist()
+    assert trial.trained(private).tolist() != trial.trained(private).tolist()
+
+
+def test_an_interval_over_repeats_is_students() -> None:
+    one = over_repeats([0.1, 0.2, 0.3])
+    assert (one.mean, one.high - one.mean) == pytest.approx((0.2, 4.302653 * 0.1 / 3**0.5))
+    assert over_repeats([0.1]).low == over_repeats([0.1]).high == 0.1
+
+
+def test_the_gain_kept_is_counted_from_zero_shot_repeat_by_repeat() -> None:
+    reached = {
+        **{("private", repeat): 0.1 + 0.05 * repeat for repeat in (1, 2)},
+        **{("clipped", repeat): 0.1 + 0.1 * repeat for repeat in (1, 2)},
+        **{("open", repeat): 0.1 + 0.2 * repeat for repeat in (1, 2)},
+    }
+    private, clipped, unclipped = rows(SMALL, 0.1, lambda cell: reached[cell.system, cell.repeat])
+    assert private.kept.mean == pytest.approx(0.5)
+    assert private.kept.low == pytest.approx(private.kept.high)
+    assert (clipped.kept.mean, unclipped.kept.mean) == pytest.approx((1.0, 2.0))
+    assert private.spent is not None and 0 < private.spent <= 8
+    assert (clipped.spent, clipped.noise) == (None, 0.0)
