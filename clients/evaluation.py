@@ -15,7 +15,7 @@ from clients.local.fusion import choose_weight
 from clients.local.gate import Gate, decide, ungated
 from clients.local.heads import ITEM_ITEM, NEW_HEADS, standardise
 from clients.local.tier import LocalTier, fit_tiers
-from clients.slices import COLD_ITEM_EVENTS, NEW, TASKS, Audience, K, Longs, drawn_users, measure
+from clients.slices import COLD_ITEM_EVENTS, NEW, TASKS, Audience, K, Longs, measure, possible_users
 from common.data.sequences import Sequences
 from common.data.split import Cut, Split
 from common.deltas import Floats
@@ -173,3 +173,8 @@ def _in_blocks(shape: tuple[int, ...], rows_of: Callable[[Longs], Floats]) -> Fl
         rows = np.arange(start, min(start + _BLOCK, len(scores)))
         scores[rows] = rows_of(rows)
     return scores
+
+
+def drawn_users(cut: Cut, limit: int, seed: int = 0) -> Longs:
+    """At most ``limit`` users with a relevant item, the same for one ``seed``; int64, in the order of the draw."""
+    return np.random.default_rng(seed).permutation(possible_users(cut))[:limit]

@@ -80,11 +80,6 @@ def possible_users(cut: Cut) -> Longs:
     return np.flatnonzero(cut.new.lengths + cut.repeat.lengths)
 
 
-def drawn_users(cut: Cut, limit: int, seed: int = 0) -> Longs:
-    """At most ``limit`` of them, the same for one ``seed``, int64; in the order in which they were drawn."""
-    return np.random.default_rng(seed).permutation(possible_users(cut))[:limit]
-
-
 def measure(system: str, audience: Audience, task: str, scores: Floats, cold: Mask) -> pl.DataFrame:
     """Per-user metrics of every slice of ``task``: columns system, user, slice, metric, value.
 

@@ -4,9 +4,9 @@ from functools import cache
 
 import numpy as np
 
-from clients.evaluation import GATE_USERS
+from clients.evaluation import GATE_USERS, drawn_users
 from clients.platform_data import read_platform
-from clients.slices import NEW, Audience, drawn_users
+from clients.slices import NEW, Audience
 from common.deltas import Floats
 from common.errors import DataError
 from common.model.scorer import Scorer

@@ -172,14 +172,14 @@ def test_what_should_have_moved_and_did_not_is_found_afterwards() -> None:
 
 
 def test_a_private_round_fails_with_the_reason_and_returns_nothing(features, sequences, monkeypatch) -> None:
-    vector, build = pack(build_model("tiny", features.shape[1])), trainer.build_model
+    vector, load = pack(build_model("tiny", features.shape[1])), trainer.load_model
 
-    def dead(size, width):
-        model = build(size, width)
+    def dead(vector, size, width):
+        model = load(vector, size, width)
         before, model.residual = model.residual, copy.deepcopy(model.residual)
         model.residual.forward = before.forward
         return model
 
-    monkeypatch.setattr(trainer, "build_model", dead)
+    monkeypatch.setattr(trainer, "load_model", dead)
     with pytest.raises(SilentFailure, match="gets no gradient"):
         train(vector, "tiny", features, sequences, TERMS, PLAN, OsRandomness())
