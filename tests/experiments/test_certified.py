@@ -21,7 +21,7 @@ def test_it_says_what_holds_and_names_what_does_not(fleet: Make) -> None:
     conduct(made.tape(), made.run, lambda outcome: None)
     conclude(made.tape(), made.run)
     (said,) = certified([run])
-    assert said.startswith(f"Each of 1 federated versions has a certificate that its sites signed")
+    assert said.startswith("Each of 1 federated versions has a certificate that its sites signed")
     (run / MODEL).write_bytes(b"another")
     (said,) = certified([run])
     assert said.endswith(f"({cell}: SwappedModel).")
