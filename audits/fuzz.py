@@ -20,6 +20,7 @@ from typing import Final
 
 from flwr.supercore.task_identity import TaskIdentity
 
+from audits.certificates import certificates
 from audits.parsers import parsers
 from audits.states import machines
 from audits.target import Target, printable
@@ -71,7 +72,7 @@ def targets() -> dict[str, Target]:
     """All of them by name."""
     # Flower names the sender of every message after the task that runs.
     TaskIdentity.task_id, TaskIdentity.run_id, TaskIdentity.node_id = 1, 1, 1
-    return {target.name: target for target in (*parsers(), *wires(), *machines())}
+    return {target.name: target for target in (*parsers(), *wires(), *certificates(), *machines())}
 
 
 def parts(inputs: int, seed: int) -> list[Part]:

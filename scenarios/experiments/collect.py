@@ -9,6 +9,7 @@ from pathlib import Path
 from clients.config import SiteFolder
 from common.privacy.ledger import Entry, Ledger
 from common.privacy.plan import PrivacyPlan
+from scenarios.experiments.certified import certified
 from scenarios.experiments.folder import ExperimentFolder
 from scenarios.experiments.ground import Ground
 from scenarios.experiments.limits import limits
@@ -42,7 +43,7 @@ def collect(
     federated = [cell for cell in asked if cell.system in FEDERATIONS]
     return ExperimentRecord(
         metrics=kept_metrics(ground.spec, folder.cells, asked, ground.scenarios),
-        setting=_setting(ground, minutes),
+        setting=_setting(ground, minutes, [folder.cell(cell) / "server" for cell in federated]),
         gates=tuple(
             gate
             for cell in federated
@@ -67,7 +68,7 @@ def _published(folder: ExperimentFolder, cell: Cell) -> Iterator[Published]:
         yield Published(cell, metrics.users, metrics.means, metrics.errors)
 
 
-def _setting(ground: Ground, minutes: float) -> Setting:
+def _setting(ground: Ground, minutes: float, runs: Sequence[Path]) -> Setting:
     spec = ground.spec
     training = {name: scenario.training for name, scenario in ground.scenarios.items()}
     one = next(iter(training.values()))
@@ -79,7 +80,7 @@ def _setting(ground: Ground, minutes: float) -> Setting:
         model_size=spec.model.size,
         parameters=ground.model.parameters,
         training=", ".join(f"{name}: {terms.loss}, {terms.optimizer}" for name, terms in training.items()),
-        limits=limits(ground),
+        limits=(*limits(ground), *certified(runs)),
         minutes=minutes,
     )
 
