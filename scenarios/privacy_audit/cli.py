@@ -24,10 +24,14 @@ def run(
 
     Exit code 3 if the claim is contradicted; 1 if a broken path was not caught, so that nothing is shown.
     """
+    import torch
+
     from scenarios.privacy_audit import audit as whole
     from scenarios.privacy_audit.settings import FULL
     from scenarios.privacy_audit.text import as_text
 
+    torch.set_num_threads(1)  # as at a site
+    out.parent.mkdir(parents=True, exist_ok=True)  # now, and not when the work is done
     with console.progress("attacking the release path") as update:
         report = whole.audit(FULL, update)
     report.save(out)
