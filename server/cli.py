@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     import click
 
     from common.errors import HanseError
-    from common.privacy.finding import AuditFinding
 
 
 class _FileIsEnough(TyperGroup):
@@ -106,19 +105,20 @@ def publish(
     run: Annotated[Path, typer.Argument(help="A folder with certificate.json and model.safetensors.")],
     registry: Where = Path("registry"),
     charter: KnownCharter = None,
-    audit: Annotated[Path | None, typer.Option(help="Findings of later audits, as JSON.")] = None,
+    audit: Annotated[Path | None, typer.Option(help="What hanse audit run wrote.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Publish a run's version under the next number, if its certificate holds and no audit contradicts it."""
     from common.certificate.parts import Certificate
     from common.charter import SignedCharter
+    from common.privacy.audit_report import AuditReport
     from server.registry import CERTIFICATE, MODEL, Registry
 
     manifest = Registry(registry).publish(
         Certificate.load(run / CERTIFICATE),
         _content(run / MODEL) or b"",
         charter=SignedCharter.load(charter) if charter else None,
-        findings=_findings(audit) if audit else (),
+        findings=AuditReport.load(audit).findings if audit else (),
     )
     told = f"version {manifest.version} of {manifest.run} is published"
     typer.echo(json.dumps(manifest.model_dump()) if as_json else told)
@@ -166,18 +166,6 @@ def _content(path: Path | None) -> bytes | None:
         return None if path is None else path.read_bytes()
     except OSError as error:
         raise SwappedModel("no model can be read", where=str(path), why=type(error).__name__) from error
-
-
-def _findings(path: Path) -> "list[AuditFinding]":
-    from pydantic import TypeAdapter, ValidationError
-
-    from common.cli import Misuse
-    from common.privacy.finding import AuditFinding
-
-    try:
-        return TypeAdapter(list[AuditFinding]).validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise Misuse("no readable findings", where=str(path), why=type(error).__name__) from error
 
 
 def _complain_of(found: "Iterable[HanseError]") -> None:

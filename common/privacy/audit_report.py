@@ -39,13 +39,15 @@ class AuditReport(_Frozen):
     """One audit.
 
     ``findings``: on the path as it is; ``controls``: on broken ones. ``spent``: ε by the audited site's ledger,
-    for accounts. ``most``: the bound if every guess were right. ``settings``: sizes, the charter's constants.
+    for accounts. ``code``: SHA-256 of the audited code (:mod:`common.provenance`). ``most``: the bound if every
+    guess were right. ``settings``: sizes, the charter's constants.
 
     Guarantee: holds nothing of anybody's data; canaries and catalogue are made up.
     Refuses: values outside their ranges (pydantic.ValidationError).
     """
 
     format: Literal[1] = 1
+    code: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     settings: dict[str, float | int]
     spent: NonNegativeFloat
     most: PositiveFloat

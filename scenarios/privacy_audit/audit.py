@@ -13,6 +13,7 @@ from common.deltas import Floats
 from common.privacy.audit_report import AuditReport, ControlOutcome
 from common.privacy.finding import AuditFinding
 from common.privacy.plan import PrivacyPlan
+from common.provenance import code_digest
 from scenarios.privacy_audit.attacks import ATTACKS, presence, right_guesses
 from scenarios.privacy_audit.bound import lower_bound
 from scenarios.privacy_audit.cast import Cast, draw_cast
@@ -65,6 +66,7 @@ def audit(settings: Settings, update: Update) -> AuditReport:
     honest = [trial for trial in trials if trial.case.control is None]
     whole = settings.guesses
     return AuditReport(
+        code=code_digest(),
         settings=asdict(settings),
         spent=max(trial.spent for trial in honest),
         most=lower_bound(settings.canaries, whole, whole, settings.delta, settings.confidence),

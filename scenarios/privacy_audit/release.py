@@ -74,8 +74,11 @@ class _Planted(Site):
         sabotage: Sabotage | None,
     ) -> None:
         super().__init__(folder, engagement)
-        self.__dict__["_rows"] = rows  # where the site keeps what it has read
-        self._sabotage = sabotage
+        self._given, self._sabotage = rows, sabotage
+
+    @property
+    def _rows(self) -> tuple[Floats, Sequences]:
+        return self._given
 
     def _train(self, model: Floats, number: int) -> AdapterDelta:
         if self._sabotage is None:

@@ -12,6 +12,7 @@ from clients import trainer
 from clients.private_optimizer import OsNoiseOptimizer
 from common.privacy.audit_report import AuditReport, ClaimContradicted, ControlMissed, ControlOutcome
 from common.privacy.finding import AuditFinding
+from common.provenance import code_digest
 from scenarios.privacy_audit import audit as whole
 from scenarios.privacy_audit import cli
 from scenarios.privacy_audit.audit import CASES, Case, Trial, audit, try_case
@@ -128,7 +129,13 @@ def report(honest: float, broken: float) -> AuditReport:
     found = [(finding(0.1), finding(bound)) for bound in (honest, broken)]
     control = ControlOutcome(name="noise off", what="no noise", findings=found[1])
     return AuditReport(
-        settings={"canaries": 1000}, spent=2.99, most=5.1, findings=found[0], controls=(control,), seconds=9
+        code="ab" * 32,
+        settings={"canaries": 1000},
+        spent=2.99,
+        most=5.1,
+        findings=found[0],
+        controls=(control,),
+        seconds=9,
     )
 
 
@@ -189,4 +196,5 @@ def test_the_whole_audit_holds_every_case_once(monkeypatch: pytest.MonkeyPatch) 
     assert held == list(CASES)
     assert told == [(done, 6) for done in range(7)]
     assert (len(found.findings), len(found.controls)) == (2, 4)
+    assert found.code == code_digest()
     found.judge()

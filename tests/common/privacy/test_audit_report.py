@@ -18,6 +18,7 @@ FINDING = AuditFinding(
     lower_bound=0.44,
 )
 REPORT = AuditReport(
+    code="ab" * 32,
     settings={"canaries": 1024, "clip": 0.1},
     spent=2.998,
     most=5.11,
