@@ -17,7 +17,7 @@ from common.charter import CharterInvalid, ServerTraining
 from common.cli import INTERRUPTED, Misuse, build
 from common.errors import HanseError
 from common.robust import RobustTerms
-from scenarios.experiments.spec import ExperimentSpec, Limits, Model, Privacy, Statistics
+from scenarios.experiments.spec import ExperimentSpec, Limits, Metrics, Model, Privacy, Statistics
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -27,13 +27,14 @@ TABLES: list[tuple[str, str, type[BaseModel], set[str]]] = [
         "experiment.md",
         "Top level",
         ExperimentSpec,
-        {"model", "privacy", "server", "limits", "robust", "statistics"},
+        {"model", "privacy", "server", "limits", "robust", "statistics", "metrics"},
     ),
     ("experiment.md", "[model]", Model, set()),
     ("experiment.md", "[privacy]", Privacy, set()),
     ("experiment.md", "[server]", ServerTraining, set()),
     ("experiment.md", "[robust]", RobustTerms, set()),
     ("experiment.md", "[statistics]", Statistics, set()),
+    ("experiment.md", "[metrics]", Metrics, set()),
     ("experiment.md", "[limits]", Limits, set()),
     ("site-folder.md", "site.toml", SiteConfig, set()),
     ("site-folder.md", "[ceiling]", CeilingConfig, set()),
