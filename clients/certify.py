@@ -13,9 +13,9 @@ from common.certificate.check import statement_faults
 from common.certificate.claims import require_charges
 from common.certificate.errors import RoundContradicted
 from common.certificate.model_file import require_values
-from common.certificate.parts import Attestation, Charged, RoundRecord, Statement, installed
+from common.certificate.parts import Attestation, Charged, RoundRecord, Statement
 from common.deltas import Floats
-from common.provenance import code_digest
+from common.provenance import code_digest, installed
 
 _UNSIGNED = "0" * 128
 

@@ -1,13 +1,16 @@
-"""Which code this is: one digest over the product's own source files, wherever they are installed."""
+"""Which code this is: a digest over the product's own source files, and the versions of what it rests on."""
 
 import hashlib
 from collections.abc import Iterator
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
 PACKAGES: Final = ("clients", "common", "server")
 """What a platform and a coordinator run. Experiments and tests are not part of it."""
+
+_RESTS_ON: Final = ("hanse", "flwr", "torch", "opacus", "dp-accounting", "cryptography", "numpy")
 
 
 def code_digest() -> str:
@@ -17,6 +20,17 @@ def code_digest() -> str:
     which code ran.
     """
     return _of(Path(__file__).resolve().parents[1])
+
+
+def installed() -> dict[str, str]:
+    """The versions that are installed here, by package; one that is not is left out."""
+    found = {}
+    for name in _RESTS_ON:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
 
 
 @cache

@@ -8,14 +8,14 @@ from common.certificate.check import attestation_fault
 from common.certificate.claims import claims_of, joint_of
 from common.certificate.errors import RoundsMissing
 from common.certificate.model_file import model_file, model_of
-from common.certificate.parts import Attestation, Certificate, RoundRecord, Statement, chained, installed
-from common.certificate.rounds import expected_rounds, took_part
+from common.certificate.parts import Attestation, Certificate, RoundRecord, Statement, chained
+from common.certificate.rounds import expected_rounds, final_round, took_part
 from common.charter import Charter, Purpose
 from common.errors import HanseError
 from common.files import write_atomically
 from common.privacy.finding import AuditFinding
 from common.privacy.plan import PrivacyPlan
-from common.provenance import code_digest
+from common.provenance import code_digest, installed
 from common.replies import body_of
 from common.requests import CertifyRequest
 from server.channel import Channel, Meter
@@ -85,7 +85,7 @@ def statement_of(charter: Charter, checkpoint: Checkpoint, findings: tuple[Audit
         joint=joint_of(charter),
         rounds=rounds,
         transcript=chained(rounds),
-        final=expected[-1],
+        final=final_round(charter),
         model=model_of(checkpoint.released),
         encoder=charter.model.encoder,
         basis=charter.model.basis,
@@ -101,6 +101,8 @@ def _records(checkpoint: Checkpoint) -> Iterable[RoundRecord]:
         yield from _record("statistics", checkpoint.warmed)
     for outcome in checkpoint.outcomes:
         yield from _record("train", outcome)
+    if checkpoint.measured is not None:
+        yield from _record("metrics", checkpoint.measured)
 
 
 def _record(purpose: Purpose, outcome: RoundOutcome) -> Iterable[RoundRecord]:

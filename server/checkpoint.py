@@ -31,7 +31,7 @@ class Checkpoint:
     """After ``round`` finished training rounds: the optimiser's state and every outcome so far.
 
     ``base``: the frozen map, float32, once the charter's statistics were released; ``warmed``: that round.
-    ``metrics``: once they were released.
+    ``metrics``: once they were released; ``measured``: that round.
     """
 
     round: int
@@ -40,6 +40,7 @@ class Checkpoint:
     base: Floats | None = None
     warmed: RoundOutcome | None = None
     metrics: ReleasedMetrics | None = None
+    measured: RoundOutcome | None = None
 
     @property
     def model(self) -> Floats:
@@ -118,6 +119,8 @@ class RunFolder:
             metadata["warmed"] = checkpoint.warmed.model_dump_json()
         if checkpoint.metrics is not None:
             metadata["metrics"] = checkpoint.metrics.model_dump_json()
+        if checkpoint.measured is not None:
+            metadata["measured"] = checkpoint.measured.model_dump_json()
         write_atomically(self._checkpoint, save(tensors, metadata))
 
     def latest(self) -> Checkpoint:
@@ -136,7 +139,9 @@ class RunFolder:
             warmed = None if told is None else RoundOutcome.model_validate_json(told)
             told = metadata.get("metrics")
             metrics = None if told is None else ReleasedMetrics.model_validate_json(told)
-            return Checkpoint(int(metadata["round"]), state, outcomes, base, warmed, metrics)
+            told = metadata.get("measured")
+            measured = None if told is None else RoundOutcome.model_validate_json(told)
+            return Checkpoint(int(metadata["round"]), state, outcomes, base, warmed, metrics, measured)
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise CheckpointUnreadable(
                 "no readable checkpoint", where=str(self._checkpoint), why=type(error).__name__

@@ -79,7 +79,8 @@ def conduct(channel: Channel, folder: RunFolder, watch: Watch, service: Service 
             base = warm_start(charter, mean, outcome.survivors)
             checkpoint = replace(checkpoint, base=base, warmed=outcome)
         elif due == "metrics" and mean is not None:
-            checkpoint = replace(checkpoint, metrics=released_metrics(charter, mean, outcome.survivors))
+            metrics = released_metrics(charter, mean, outcome.survivors)
+            checkpoint = replace(checkpoint, metrics=metrics, measured=outcome)
         else:
             checkpoint = settle(charter, checkpoint, mean, outcome, service.score)
         retired, roster = False, _without_culprits(roster, cohort, charter)

@@ -6,7 +6,6 @@ Who vouches for which line is told in docs/reference/certificate.md.
 import hashlib
 import json
 from collections.abc import Callable, Iterable
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self, TypeVar
 
@@ -24,7 +23,6 @@ from common.privacy.finding import AuditFinding
 _STATEMENT: Final = b"hanse/certificate/statement/1"
 _ATTESTATION: Final = b"hanse/certificate/attestation/1"
 _ROUND: Final = b"hanse/certificate/round/1"
-_PACKAGES: Final = ("hanse", "flwr", "torch", "opacus", "dp-accounting", "cryptography", "numpy")
 
 Text = Annotated[str, Field(max_length=512)]
 Kind = TypeVar("Kind", bound="Part")
@@ -236,17 +234,6 @@ def chained(rounds: Iterable[RoundRecord]) -> str:
     for record in rounds:
         head = hashlib.sha256(_ROUND + head + record.text()).digest()
     return head.hex()
-
-
-def installed() -> dict[str, str]:
-    """The versions that are installed here, by package; one that is not is left out."""
-    found = {}
-    for name in _PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def _decoded(

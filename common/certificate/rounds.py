@@ -1,16 +1,25 @@
 """Whether a statement's rounds are those of its charter, and who vouches for them."""
 
 from collections.abc import Collection, Iterable, Mapping
+from typing import Final
 
 from common.certificate.errors import BrokenChain, RoundsMissing, RoundUnvouched
 from common.certificate.parts import RoundRecord, Statement, chained
-from common.charter import Charter
+from common.charter import Charter, Purpose
+
+_IN_ORDER: Final[tuple[Purpose, ...]] = ("statistics", "train", "metrics")
 
 
 def expected_rounds(charter: Charter) -> tuple[str, ...]:
-    """The names of a charter's rounds in the order they are held: statistics first, then training."""
-    statistics = [f"statistics/{number + 1}" for number in range(charter.rounds_of("statistics"))]
-    return (*statistics, *(f"train/{number + 1}" for number in range(charter.rounds)))
+    """The names of a charter's rounds in the order they are held: statistics, training, metrics."""
+    return tuple(
+        f"{purpose}/{number + 1}" for purpose in _IN_ORDER for number in range(charter.rounds_of(purpose))
+    )
+
+
+def final_round(charter: Charter) -> str:
+    """The round whose result is the version: the last of training, by rule."""
+    return f"train/{charter.rounds}"
 
 
 def require_rounds(charter: Charter, statement: Statement) -> None:
@@ -23,10 +32,10 @@ def require_rounds(charter: Charter, statement: Statement) -> None:
     if names != expected:
         lacking = sorted(set(expected) - set(names)) or ["none, but they are out of order or too many"]
         raise RoundsMissing(f"missing: {', '.join(lacking)}", where=charter.name)
-    if statement.final != expected[-1]:
+    if statement.final != final_round(charter):
         raise RoundsMissing("the version is not the one after the last round", where=charter.name)
     for record in statement.rounds:
-        if fault := _fault(charter, record):
+        if fault := _fault(charter, record) or _other_model(statement, record):
             raise RoundsMissing(f"{record.name}: {fault}", where=charter.name)
     if statement.transcript != chained(statement.rounds):
         raise BrokenChain("the transcript hash is not that of the rounds", where=charter.name)
@@ -68,6 +77,12 @@ def _fault(charter: Charter, record: RoundRecord) -> str:
         if len(one.survivors) < max(n_min, charter.terms(record.purpose).threshold(len(one.cohort))):
             return f"a sum of {len(one.survivors)} platforms"
     return ""
+
+
+def _other_model(statement: Statement, record: RoundRecord) -> str:
+    """Metrics are those of the version itself: the round shows every site in it what is released."""
+    wrong = record.purpose == "metrics" and record.model != statement.model.values
+    return "the metrics are of another model" if wrong else ""
 
 
 def _twice(names: Iterable[str]) -> bool:

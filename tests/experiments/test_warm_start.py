@@ -10,6 +10,8 @@ import pytest
 from pydantic import ValidationError
 
 from clients.config import SiteFolder
+from common.certificate.check import faults
+from common.certificate.parts import Certificate
 from common.privacy.accountant import Mechanism, epsilon_of
 from scenarios.experiments.cells import REFERENCES, cells
 from scenarios.experiments.drafting import bill, member_plan, statistics_terms
@@ -20,6 +22,7 @@ from scenarios.experiments.report.record import Cell
 from scenarios.experiments.runner import run_experiment
 from scenarios.experiments.spec import ExperimentSpec
 from scenarios.experiments.training import trained
+from server.certify import CERTIFICATE
 from server.checkpoint import RunFolder
 
 Shops = Callable[..., ExperimentSpec]
@@ -83,6 +86,9 @@ def test_a_whole_experiment_with_a_warm_start(
     ledger = SiteFolder(folder.cell(WARM) / "sites" / "salt").ledger()
     assert [entry.charge.release for entry in ledger.entries()] == ["statistics", "training"]
     assert 7.9 < ledger.spent().prv <= 8
+    certificate = Certificate.load(folder.cell(WARM) / "server" / CERTIFICATE)
+    assert faults(certificate) == ()
+    assert [record.name for record in certificate.statement.rounds] == ["statistics/1", "train/1"]
     told = json.loads((tmp_path / "out" / "report.json").read_text())
     assert {"federated", "federated-warm"} <= {row["system"] for row in told["rows"]}
 

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from clients.metrics import sum_of
+from common.certificate.check import faults
+from common.certificate.parts import Certificate
 from common.errors import AggregationAborted
 from common.evaluation import METRICS, SYSTEMS, ReleasedMetrics
 from common.model.scorer import Scorer
@@ -17,6 +19,7 @@ from scenarios.experiments.federation import found
 from scenarios.experiments.ground import stand, survey
 from scenarios.experiments.report.record import Cell
 from scenarios.experiments.spec import ExperimentSpec
+from server.certify import CERTIFICATE
 from server.checkpoint import Checkpoint
 from server.rounds import conduct
 
@@ -65,6 +68,12 @@ def test_they_are_charged_after_the_last_round_and_within_the_same_ceiling(
         assert releases == ["training", "training", "metrics"]
         assert site.ledger().history()[-1] == charter.mechanism(name, "metrics")
         assert site.ledger().spent().prv <= 8.0
+    certificate = Certificate.load(federation.run.path / CERTIFICATE)
+    assert faults(certificate) == ()
+    assert [record.name for record in certificate.statement.rounds] == ["train/1", "train/2", "metrics/1"]
+    assert certificate.statement.final == "train/2"
+    assert certificate.statement.rounds[-1].model == certificate.statement.model.values
+    assert {word.finished[-1] for word in certificate.attestations} == {"metrics/1"}
 
 
 class Deaf:
