@@ -6,7 +6,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from common.randomness import KeyedRandomness, OsRandomness
-from common.secagg.draw import Ballot, Commitment, Draw, Reveal, commit, commitment_fault
+from common.secagg.draw import Ballot, Commitment, Draw, Reveal, commit, commitment_fault, commitment_to
 from common.secagg.errors import (
     BadDraw,
     DrawsUsedUp,
@@ -70,8 +70,27 @@ def test_messages_survive_their_bytes(port):
         assert len(encoded) == 1 + len("port-000") + 96
         assert type(message).decode(encoded) == message
         for wrong in (encoded[:-1], encoded + b"x", b"", b"\x00" + encoded[1:]):
-            with pytest.raises(ProtocolError):
+            with pytest.raises(ProtocolError) as caught:
                 type(message).decode(wrong)
+            assert caught.value.phase == {Commitment: "commit", Reveal: "reveal"}[type(message)]
+
+
+def test_what_is_hashed_and_signed_is_frozen(port):
+    """The draw, a value's commitment, a ballot: byte by byte, as the protocol's reference has them."""
+    place = DRAW.digest(port.terms)
+    numbers = (part.to_bytes(8, "big") for part in (3, 7, 2))
+    assert place == digest("draw", port.terms.digest(), b"run", *numbers)
+    assert commitment_to(place, "port-000", bytes(32)) == digest("value", place, b"port-000", bytes(32))
+    told = [one.commitment for one in commits(port).values()]
+    ballot = Ballot.of(port.terms, DRAW, told, 3)
+    assert ballot.hash == digest("ballot", place, *(one.encode() for one in told))
+
+
+def test_what_a_site_keeps_for_itself_is_in_no_repr(port):
+    shown = repr(next(iter(commits(port).values())))
+    assert "Committed(draw=Draw(run='run'" in shown
+    assert "identity" not in shown
+    assert "_value" not in shown
 
 
 def test_two_draws_that_keep_their_values_to_themselves_differ(port):
@@ -127,8 +146,9 @@ def test_a_stranger_or_a_platform_twice_is_in_no_ballot(port):
     with pytest.raises(BadDraw, match="not in the roster") as caught:
         Ballot.of(port.terms, DRAW, [*told, replace(told[0], platform="port-099")], 3)
     assert caught.value.platform == "port-099"
-    with pytest.raises(BadDraw, match="two commitments of one platform"):
+    with pytest.raises(BadDraw, match="two commitments of one platform") as caught:
         Ballot.of(port.terms, DRAW, [*told, told[3]], 3)
+    assert caught.value.phase == "commit"
 
 
 def test_too_few_make_no_ballot(port):
@@ -160,9 +180,11 @@ def test_a_copied_commitment_opens_for_nobody(port):
 def test_a_site_tells_its_value_once_and_for_a_ballot_it_is_in(port):
     made = commits(port)
     told = [one.commitment for one in made.values()]
-    made["port-000"].reveal(told, 3)
-    with pytest.raises(StateUsed):
+    ballot, mine = made["port-000"].reveal(told, 3)
+    assert ballot.fault(mine) == ""
+    with pytest.raises(StateUsed) as used:
         made["port-000"].reveal(told, 3)
+    assert used.value.phase == "reveal"
     with pytest.raises(BadDraw, match="own commitment is missing or changed") as caught:
         made["port-001"].reveal([one for one in told if one.platform != "port-001"], 3)
     assert (caught.value.phase, caught.value.platform) == ("reveal", "port-001")
