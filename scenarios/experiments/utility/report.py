@@ -69,7 +69,11 @@ class UtilityReport:
     @property
     def notes(self) -> tuple[str, ...]:
         """What to know before quoting a figure."""
-        below = [row.users for row in self.rows if row.system == "open" and row.kept.high < 1]
+        below = [
+            row.users
+            for row in self.rows
+            if row.system == "open" and row.kept.high < 1 and len(row.repeats) > 1
+        ]
         tuned = [f"With {users:,} users clipping alone helps: not clipped is under-tuned." for users in below]
         singles = [crowd.users for crowd in self.study.crowds if crowd.repeats == 1]
         alone = [f"With {users:,} users there is one repeat, and no interval." for users in singles]
@@ -190,23 +194,26 @@ def _line(row: Row) -> tuple[str, ...]:
         wording.epsilon(row.spent) if row.spent is not None else "∞",
         wording.delta(row.delta) if row.delta is not None else "",
     )
-    kept = (f"{100 * row.kept.mean:.1f} %", f"{100 * row.kept.low:.1f}–{100 * row.kept.high:.1f}")
+    repeats = len(row.repeats)
     return (
         wording.count(row.users),
         title(row),
-        *_quality(row.quality),
-        *kept,
+        wording.quality(row.quality.mean),
+        _span(wording.quality(row.quality.low), wording.quality(row.quality.high), repeats),
+        f"{100 * row.kept.mean:.1f} %",
+        _span(f"{100 * row.kept.low:.1f}", f"{100 * row.kept.high:.1f}", repeats),
         *privacy,
-        str(len(row.repeats)),
+        str(repeats),
     )
 
 
 def _untrained_line(one: Reference) -> tuple[str, ...]:
-    return ("none", one.name, *_quality(one.quality), *[""] * 6)
+    span = _span(wording.quality(one.quality.low), wording.quality(one.quality.high))
+    return ("none", one.name, wording.quality(one.quality.mean), span, *[""] * 6)
 
 
-def _quality(one: Estimate) -> tuple[str, str]:
-    return wording.quality(one.mean), f"{wording.quality(one.low)}–{wording.quality(one.high)}"
+def _span(low: str, high: str, repeats: int = 2) -> str:
+    return f"{low}–{high}" if repeats > 1 else "one repeat"
 
 
 def _ends(one: Estimate) -> tuple[float, float, float]:

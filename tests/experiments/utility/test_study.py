@@ -3,7 +3,8 @@
 import pytest
 
 from common.privacy.errors import PlanUnsound
-from scenarios.experiments.utility.figures import over_repeats, rows
+from scenarios.experiments.utility.figures import Estimate, Reference, over_repeats, rows
+from scenarios.experiments.utility.report import UtilityReport
 from scenarios.experiments.utility.study import FAST, FULL, Cell, cells
 from scenarios.experiments.utility.training import Trial
 
@@ -67,3 +68,31 @@ def test_the_gain_kept_is_counted_from_zero_shot_repeat_by_repeat() -> None:
     assert (clipped.kept.mean, unclipped.kept.mean) == pytest.approx((1.0, 2.0))
     assert private.spent is not None and 0 < private.spent <= 8
     assert (clipped.spent, clipped.noise) == (None, 0.0)
+
+
+def told(repeats: int, unclipped: float) -> UtilityReport:
+    """A report whose clipped models reach 0.2 and whose private ones reach 0.15, from 0.1."""
+    crowd = SMALL.crowds[0].model_copy(update={"repeats": repeats})
+    study = SMALL.model_copy(update={"crowds": (crowd,)})
+    reached = {"private": 0.15, "clipped": 0.2, "open": unclipped}
+    found = rows(study, 0.1, lambda cell: reached[cell.system])
+    levels = [Reference(name, Estimate(at, at, at)) for name, at in (("oracle", 0.5), ("zero-shot", 0.1))]
+    return UtilityReport(study, levels[0], levels[1], found)
+
+
+def test_one_repeat_has_no_interval_and_decides_nothing() -> None:
+    report = told(1, unclipped=0.18)
+    assert all("one repeat" in line for line in report.lines if line[0] == "300")
+    assert "With 300 users there is one repeat, and no interval." in report.notes
+    assert not any("under-tuned" in note for note in report.notes)
+
+
+def test_a_reference_that_clipping_improves_is_called_under_tuned() -> None:
+    assert any("under-tuned" in note for note in told(2, unclipped=0.18).notes)
+    assert not any("under-tuned" in note for note in told(2, unclipped=0.21).notes)
+
+
+def test_the_answer_tells_what_the_strictest_epsilon_keeps() -> None:
+    assert told(2, unclipped=0.2).answer == (
+        "At ε = 8 a model keeps 50 % with 300 users of what it gains without noise."
+    )
