@@ -15,6 +15,7 @@ from common.certificate.errors import RoundContradicted
 from common.certificate.model_file import require_values
 from common.certificate.parts import Attestation, Charged, RoundRecord, Statement
 from common.deltas import Floats
+from common.privacy.ledger_rows import columns_of
 from common.provenance import code_digest, installed
 
 _UNSIGNED = "0" * 128
@@ -71,10 +72,12 @@ def _charges(member: Member) -> Iterator[Charged]:
     run = member.charter.digest().hex()
     rows = [one.charge for one in member.ledger.entries() if one.charge.run == run]
     for (release, mechanism), times in Counter((row.release, row.mechanism) for row in rows).items():
+        noise, rate, steps, *terms = columns_of(mechanism)
         yield Charged(
             release=release,
-            noise_multiplier=mechanism.noise_multiplier,
-            sample_rate=mechanism.sample_rate,
-            steps=mechanism.steps,
+            noise_multiplier=noise,
+            sample_rate=rate,
+            steps=steps,
             times=times,
+            terms=terms[0] if terms else None,
         )

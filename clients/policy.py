@@ -5,7 +5,7 @@ from typing import Final
 
 from common.charter import PURPOSES, Charter, CharterInvalid, Purpose
 from common.errors import PrivacyRefused
-from common.privacy.accountant import Mechanism
+from common.privacy.accountant import AnyMechanism
 from common.privacy.errors import PlanUnsound
 from common.privacy.ledger import Ceiling, Entry, Ledger, ReleaseKind
 from common.privacy.plan import largest_delta
@@ -52,7 +52,7 @@ def require_public_catalogue(scenario: ScenarioSpec) -> None:
 def accept(charter: Charter, platform: str) -> None:
     """Let the site pin a charter.
 
-    Guarantee: the platform's own plan spends no more than the ε it claims.
+    Guarantee: the platform's own plan spends no more than the ε it claims; with shared noise, no more than either.
     Refuses: a plan whose noise does not keep its claim (PlanUnsound); a platform that is not on the roster.
     """
     plan = charter.member(platform).privacy
@@ -72,7 +72,8 @@ def admit(charter: Charter, platform: str, ledger: Ledger | None, request: Adver
     """Let a round begin.
 
     Guarantee: when this returns, all rounds that are left of the charter, of every purpose, fit under the
-    platform's ceiling together with everything ever charged.
+    platform's ceiling together with everything ever charged. With shared noise the ceiling bounds ε with honest
+    aggregation; what is spent if that fails, the charter's plan bounds and every platform signed.
     Refuses: privacy off at a site with a ceiling; a private charter without one; a round beyond the charter's
     last of its purpose, or of another run; a cohort beyond the roster; a plan that would pass the ceiling; a
     ceiling whose δ is too large for the declared number of users.
@@ -111,7 +112,7 @@ def rounds_charged(charter: Charter, entries: Iterable[Entry]) -> dict[Purpose, 
     return {purpose: last.get(release, 0) for purpose, release in RELEASES.items()}
 
 
-def planned_after(charter: Charter, platform: str, done: Mapping[Purpose, int]) -> list[Mechanism]:
+def planned_after(charter: Charter, platform: str, done: Mapping[Purpose, int]) -> list[AnyMechanism]:
     """What the charter still releases of a platform's users after ``done`` rounds of each purpose."""
     return [one for purpose in PURPOSES for one in charter.planned(platform, purpose, done[purpose])]
 

@@ -20,6 +20,7 @@ from common.charter import Charter, Purpose
 from common.deltas import AdapterDelta, ClippedDelta, Floats, QuantizedDelta
 from common.errors import AggregationAborted, HanseError
 from common.privacy.ledger import Charge, Ledger
+from common.privacy.noise import skellam_noise
 from common.randomness import KeyedRandomness, OsRandomness, Randomness
 from common.requests import (
     AdvertiseRequest,
@@ -201,7 +202,11 @@ class Round:
         ring = charter.terms(purpose).ring
         clipped = ClippedDelta(np.clip(delta.values, -ring.clip, ring.clip, out=delta.values), ring.clip)
         rounding = self._member.randomness(f"rounding to {purpose}", self._request.round)
-        return ring.quantise(clipped, charter.weight(platform, purpose), rounding)
+        quantised = ring.quantise(clipped, charter.weight(platform, purpose), rounding)
+        share = charter.share_variance
+        if share is None or purpose != "train":
+            return quantised
+        return ring.noised(quantised, skellam_noise(share, delta.values.size, OsRandomness()))
 
     def _take(self, phase: type[State]) -> State:
         """The state, which is gone from here: whatever fails after this, the phase is not entered again."""

@@ -17,6 +17,7 @@ import numpy as np
 
 from clients import policy
 from clients.certify import attest
+from clients.clipped_sum import clipped_sum
 from clients.config import Engagement, SiteFolder
 from clients.draw import Drawing, require_group
 from clients.memory import MemoryFile
@@ -37,6 +38,7 @@ from common.model.layout import ParamLayout
 from common.model.scorer import Scorer
 from common.model.sequence import build_model
 from common.model.statistics import Basis
+from common.privacy.shared import SharedNoisePlan
 from common.randomness import KeyedRandomness, OsRandomness
 from common.replies import ANSWER, Message, answer, refuse
 from common.requests import (
@@ -151,10 +153,12 @@ class Site:
         charter, platform = self._member.charter, self._member.platform
         terms, (features, sequences) = charter.member(platform), self._rows
         size = charter.model.size
+        asked = (model, size, features, sequences, terms.training)
+        if isinstance(terms.privacy, SharedNoisePlan):
+            return clipped_sum(*asked, terms.privacy, OsRandomness())
         if terms.privacy is not None:
-            return train(model, size, features, sequences, terms.training, terms.privacy, OsRandomness())
-        draw = KeyedRandomness("training", charter.seed or 0, platform, number)
-        return train(model, size, features, sequences, terms.training, None, draw)
+            return train(*asked, terms.privacy, OsRandomness())
+        return train(*asked, None, KeyedRandomness("training", charter.seed or 0, platform, number))
 
     def _statistics(self, model: Floats, number: int) -> AdapterDelta:
         """They depend on no model and are released once."""

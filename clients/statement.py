@@ -1,5 +1,6 @@
 """A ledger's statement: what is spent, by which kinds of release, what the next plan would cost, who watches."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,7 +11,8 @@ from clients.memory import MemoryFile
 from common.privacy.accountant import Epsilon, epsilon_of
 from common.privacy.errors import LedgerCorrupt
 from common.privacy.ledger import RELEASE_KINDS, Ceiling, Entry, ReleaseKind
-from common.privacy.plan import PrivacyPlan
+from common.privacy.plan import Plan
+from common.privacy.shared import if_aggregation_fails
 from common.secagg.messages import Witness
 
 
@@ -39,10 +41,13 @@ class NextPlan:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """``next_plan`` is absent where no private charter is pinned; ``peers``: how many were shown this ledger."""
+    """``alone``: ε of the same if aggregation fails, larger with shared noise. ``next_plan`` is absent where no
+    private charter is pinned; ``peers``: how many were shown this ledger.
+    """
 
     ceiling: Ceiling
     spent: Epsilon
+    alone: float
     charges: int
     kinds: tuple[Kind, ...]
     next_plan: NextPlan | None
@@ -72,6 +77,7 @@ def statement(site: SiteFolder) -> Statement:
     return Statement(
         ceiling=ceiling,
         spent=epsilon_of(history, ceiling.delta),
+        alone=if_aggregation_fails(history, ceiling.delta),
         charges=len(entries),
         kinds=tuple(_kinds(entries, ceiling.delta)),
         next_plan=_next_plan(site, entries, ceiling),
@@ -119,10 +125,11 @@ def as_document(found: Statement) -> dict[str, Any]:
     """The statement for programs."""
     plan = found.next_plan
     return {
-        "unit": PrivacyPlan.unit,
-        "adjacency": PrivacyPlan.adjacency,
+        "unit": Plan.unit,
+        "adjacency": Plan.adjacency,
         "delta": found.spent.delta,
         **_figures(found.spent),
+        "epsilon_if_aggregation_fails": found.alone if math.isfinite(found.alone) else None,
         "ceiling": found.ceiling.epsilon,
         "left": found.left,
         "releases": found.charges,
@@ -145,11 +152,12 @@ def as_text(found: Statement) -> str:
     """The statement for people."""
     spent, ceiling = found.spent, found.ceiling
     lines = [
-        f"spent    ε = {spent.prv:.3f} at δ = {spent.delta:g} (PRV; PLD says {spent.pld:.3f}; RDP bounds it by"
-        f" {spent.rdp:.3f})",
+        f"spent    {spent}",
         f"ceiling  ε = {ceiling.epsilon:g}, of which {found.left:.3f} is left",
-        f"unit     {PrivacyPlan.unit}; {PrivacyPlan.adjacency}; {found.charges} releases",
+        f"unit     {Plan.unit}; {Plan.adjacency}; {found.charges} releases",
     ]
+    if found.alone != spent.prv:
+        lines.insert(1, f"alone    ε = {found.alone:.3f} if aggregation fails; the ceiling does not bound it")
     lines += [
         f"kind     {one.release}: {one.charges} releases, ε = {one.epsilon:.3f} by itself"
         for one in found.kinds
@@ -158,8 +166,13 @@ def as_text(found: Statement) -> str:
     return "\n".join([*lines, f"rollback {_watched(found.peers)}"])
 
 
-def _figures(spent: Epsilon) -> dict[str, float]:
-    return {"epsilon_prv": spent.prv, "epsilon_pld": spent.pld, "epsilon_rdp": spent.rdp}
+def _figures(spent: Epsilon) -> dict[str, float | str]:
+    return {
+        "accountant": spent.by,
+        "epsilon_prv": spent.prv,
+        "epsilon_pld": spent.pld,
+        "epsilon_rdp": spent.rdp,
+    }
 
 
 def _planned(plan: NextPlan | None) -> str:

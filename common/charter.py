@@ -20,12 +20,15 @@ from common.files import write_atomically
 from common.model.base import map_size
 from common.model.closed_form import StatisticsTerms, packed_size
 from common.model.training import LocalTraining, Size
-from common.privacy.accountant import Mechanism
+from common.privacy.accountant import AnyMechanism
+from common.privacy.noise import largest_noise
 from common.privacy.plan import PrivacyPlan
+from common.privacy.shared import SharedNoisePlan
 from common.robust import RobustTerms
 from common.secagg.errors import BadTerms
 from common.secagg.ring import Ring, Tensor
 from common.secagg.terms import Terms, fewest_platforms
+from common.shared_noise import Contribution, noise_fault
 
 _SIGNED = b"hanse/charter/1"
 # Not in the signed bytes where they say what was so before them, so that older signatures still hold.
@@ -56,7 +59,7 @@ class Member(_Frozen):
     public_key: Digest
     weight: PositiveFloat
     training: LocalTraining
-    privacy: PrivacyPlan | None
+    privacy: PrivacyPlan | SharedNoisePlan | None
 
 
 class ModelTerms(_Frozen):
@@ -91,7 +94,8 @@ class Charter(_Frozen):
     """The whole agreement.
 
     With ``privacy="local"`` every platform's own noise makes all it emits (ε, δ)-DP and ``seed`` is absent;
-    with ``privacy="off"`` there is no privacy plan, and a seed makes the run repeatable. ``replay_days``: how long
+    with ``privacy="shared-noise"`` each adds a share, and only what aggregation reveals is; with
+    ``privacy="off"`` there is no privacy plan, and a seed makes the run repeatable. ``replay_days``: how long
     the roster can recompute a training round's sum; 0 keeps nothing. ``statistics``: one release that training
     starts from. ``metrics``: one release, after the last round, of how well the model ranks for everyone together;
     without it metrics stay at the platforms.
@@ -115,7 +119,7 @@ class Charter(_Frozen):
     replay_days: Annotated[int, Field(ge=0, le=3650)] = 0
     model: ModelTerms
     server: ServerTraining
-    privacy: Literal["local", "off"]
+    privacy: Literal["local", "shared-noise", "off"]
     seed: int | None = None
     robust: RobustTerms | None = None
     statistics: StatisticsTerms | None = None
@@ -125,13 +129,15 @@ class Charter(_Frozen):
     def _consistent(self) -> Self:
         names = [member.platform for member in self.members]
         least = fewest_platforms(self.colluders)
-        private = self.privacy == "local"
+        private = self.privacy != "off"
         if len(set(names)) != len(names):
             raise ValueError("a platform stands on the roster twice")
         if len(names) < least:
             raise ValueError(f"{len(names)} platforms: a sum of fewer than {least} would expose its members")
         if any((member.privacy is not None) != private for member in self.members):
             raise ValueError(f"with privacy {self.privacy!r} all members have a plan, or none")
+        if len(self._sharing()) != (len(names) if self.privacy == "shared-noise" else 0):
+            raise ValueError(f"a plan of another mode than {self.privacy!r}")
         if any(not self._covered(member) for member in self.members):
             raise ValueError("a plan pays for fewer rounds, or other steps, than the charter holds")
         if private == (self.seed is not None):
@@ -151,6 +157,9 @@ class Charter(_Frozen):
             raise ValueError(
                 "a replay shows one sum and the step from it: robust terms leave neither as it was"
             )
+        sharing = self._sharing()
+        if sharing and (why := noise_fault(sharing, ring, terms.dimension, terms.n_min - terms.colluders)):
+            raise ValueError(why)
         weights = [member.weight for member in self.members]
         heaviest, total = max(weights), math.fsum(weights)
         if heaviest > ring.most_share(len(weights)):
@@ -167,7 +176,7 @@ class Charter(_Frozen):
             terms = self._whole_sum(purpose)
             if terms is None:
                 continue
-            if (terms.noise_multiplier is not None) != (self.privacy == "local"):
+            if (terms.noise_multiplier is not None) != (self.privacy != "off"):
                 raise ValueError(f"{purpose} carry noise with privacy on, and none with it off")
             if len(self.members) > self.terms(purpose).ring.most_weight:
                 raise ValueError(f"so many platforms' {purpose} do not fit into one sum")
@@ -186,6 +195,20 @@ class Charter(_Frozen):
     def replay_seconds(self) -> int:
         """How long a finished round can be replayed; 0 keeps nothing for it."""
         return self.replay_days * DAY
+
+    @property
+    def share_variance(self) -> int | None:
+        """The variance of the noise that each platform adds to its integers in training; None if it adds none."""
+        plans = [plan for _, plan in self._sharing()]
+        return plans[0].share_variance if plans else None
+
+    def _sharing(self) -> list[tuple[Contribution, SharedNoisePlan]]:
+        """What the members whose noise is shared add to a sum, and their plans."""
+        return [
+            (Contribution(member.training, member.weight), member.privacy)
+            for member in self.members
+            if isinstance(member.privacy, SharedNoisePlan)
+        ]
 
     def _covered(self, member: Member) -> bool:
         plan = member.privacy
@@ -216,7 +239,7 @@ class Charter(_Frozen):
             return self.rounds
         return 0 if self._whole_sum(purpose) is None else 1
 
-    def mechanism(self, platform: str, purpose: Purpose) -> Mechanism | None:
+    def mechanism(self, platform: str, purpose: Purpose) -> AnyMechanism | None:
         """What one round of ``purpose`` releases of a platform's users; None with privacy off.
 
         Raises:
@@ -230,7 +253,7 @@ class Charter(_Frozen):
         whole = self._whole_sum(purpose)
         return plan.per_round if whole is None else whole.mechanism
 
-    def planned(self, platform: str, purpose: Purpose, done: int = 0) -> list[Mechanism]:
+    def planned(self, platform: str, purpose: Purpose, done: int = 0) -> list[AnyMechanism]:
         """What the rounds of ``purpose`` release that come after the first ``done``; nothing with privacy off.
 
         Raises:
@@ -249,7 +272,7 @@ class Charter(_Frozen):
                 return self.metrics
         return None
 
-    def besides_training(self, platform: str) -> list[Mechanism]:
+    def besides_training(self, platform: str) -> list[AnyMechanism]:
         """All that the platform releases beside its training rounds."""
         others = (purpose for purpose in PURPOSES if purpose != "train")
         return [mechanism for purpose in others for mechanism in self.planned(platform, purpose)]
@@ -277,7 +300,8 @@ class Charter(_Frozen):
             dimension = SIZE if purpose == "metrics" else packed_size(self.model.features)
         else:
             tensors = tuple(Tensor(tensor.size, tensor.clip) for tensor in self.ring_tensors)
-            ring = Ring(self.ring_clip, self.ring_bits, self.ring_width, tensors)
+            noise = largest_noise(self.share_variance) if self.share_variance else 0
+            ring = Ring(self.ring_clip, self.ring_bits, self.ring_width, tensors, noise)
             dimension = self.model.parameters
         return Terms(self.digest(), roster, self.colluders, dimension, ring)
 

@@ -18,7 +18,10 @@ from common.charter import Charter, Member, ModelTerms, ServerTraining, SignedCh
 from common.deltas import AdapterDelta, Floats
 from common.frame import Frame
 from common.model.training import LocalTraining
-from common.privacy.plan import PrivacyPlan
+from common.privacy.plan import Plan, PrivacyPlan
+from common.privacy.shared import draft_shared
+from common.secagg.ring import Ring
+from common.shared_noise import Contribution
 from scenarios.experiments.runner import Outcome, run_experiment
 from scenarios.experiments.spec import ExperimentSpec
 from server.checkpoint import RunFolder
@@ -105,6 +108,38 @@ def identity() -> Callable[[str], Ed25519PrivateKey]:
     return identity_of
 
 
+def shared_terms(keys: Mapping[str, bytes], dimension: int = PARAMETERS) -> dict[str, Any]:
+    """Fields of a charter whose platforms take one plain step a round and share the noise; ε = 6 in three."""
+    training = TRAINING.model_copy(update={"optimizer": "sgd", "learning_rate": 0.5, "steps": 1})
+    constants = Plan(
+        epsilon=6.0,
+        delta=1e-5,
+        sample_rate=0.05,
+        denominator=8.0,
+        clip=1.0,
+        rounds=3,
+        local_steps=1,
+        bucket=160,
+    )
+    norm = Contribution(training, 1.0).sensitivity(1.0, 8.0, Ring(8.0), dimension)
+    plans = draft_shared(dict.fromkeys(keys, constants), dict.fromkeys(keys, norm), dimension, 2)
+    members = tuple(
+        Member(
+            platform=name,
+            public_key=key.hex(),
+            weight=1.0,
+            training=training,
+            privacy=plans[name],
+        )
+        for name, key in keys.items()
+    )
+    digest = "5a" * 32
+    model = ModelTerms(
+        size="tiny", features=16, parameters=dimension, encoder=digest, basis=digest, layout=digest
+    )
+    return {"privacy": "shared-noise", "ring_clip": 8.0, "members": members, "model": model}
+
+
 def charter_of(keys: Mapping[str, bytes], private: bool, **changes: Any) -> Charter:
     digest = "5a" * 32
     fields: dict[str, Any] = {
@@ -140,6 +175,17 @@ def draft() -> Callable[..., Charter]:
     def make(*platforms: str, private: bool = False, **changes: Any) -> Charter:
         keys = {name: identity_of(name).public_key().public_bytes_raw() for name in platforms or HARBOURS}
         return charter_of(keys, private, **changes)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def draft_shared_charter() -> Callable[..., Charter]:
+    """``draft_shared_charter(parameters=…)``: a charter of four platforms that share the noise."""
+
+    def make(parameters: int = PARAMETERS) -> Charter:
+        keys = {name: identity_of(name).public_key().public_bytes_raw() for name in HARBOURS}
+        return charter_of(keys, True, **shared_terms(keys, parameters))
 
     return make
 
@@ -183,6 +229,8 @@ class Fleet:
     def of(cls, folders: Mapping[str, SiteFolder], run: Path, private: bool, **changes: Any) -> "Fleet":
         """A charter that every site signs and pins, and a run under it."""
         keys = {name: folder.identity().public_key().public_bytes_raw() for name, folder in folders.items()}
+        if changes.pop("shared", False):
+            changes = {**shared_terms(keys), **changes}
         signed = SignedCharter(charter=charter_of(keys, private, **changes))
         for name, folder in folders.items():
             signed = signed.signed_by(name, folder.identity())

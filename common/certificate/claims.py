@@ -1,15 +1,16 @@
 """What a charter's plans promise, worked out anew by whoever asks: coordinator, site and verifier alike."""
 
+import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from typing import Final
 
 from common.certificate.errors import AuditContradicts, AuditElsewhere, ClaimExceeded, ClaimUnsound
 from common.certificate.parts import Attestation, Claim
 from common.charter import Charter
-from common.privacy.accountant import Epsilon, Mechanism, epsilon_of, joint_epsilon
+from common.privacy.accountant import AnyMechanism, Epsilon, epsilon_of, joint_epsilon
 from common.privacy.errors import PlanUnsound
 from common.privacy.finding import AuditFinding
+from common.privacy.shared import if_aggregation_fails
 
 MARGIN: Final = (0.02, 0.02)
 """How far a figure may lie from the one recomputed, by versions of the accountants: this, and this share of it."""
@@ -27,7 +28,10 @@ def claims_of(charter: Charter) -> tuple[Claim, ...]:
             mode=charter.privacy,
             epsilon=member.privacy.epsilon,
             delta=member.privacy.delta,
-            figures=_figures(member.privacy.forecast(charter.besides_training(member.platform))),
+            figures=_figures(
+                member.privacy.forecast(charter.besides_training(member.platform)),
+                [member.privacy.whole, *charter.besides_training(member.platform)],
+            ),
         )
         for member in charter.members
         if member.privacy is not None
@@ -41,7 +45,8 @@ def joint_of(charter: Charter) -> dict[str, float]:
         return {}
     histories = [[plan.whole, *charter.besides_training(name)] for name, plan in plans.items()]
     try:
-        return _figures(joint_epsilon(histories, max(plan.delta for plan in plans.values())))
+        joint = joint_epsilon(histories, max(plan.delta for plan in plans.values()))
+        return _figures(joint, [one for history in histories for one in history])
     except PlanUnsound:
         return {}
 
@@ -66,7 +71,7 @@ def require_claims(charter: Charter, claims: tuple[Claim, ...], joint: Mapping[s
         raise ClaimUnsound("the joint figure does not follow from the plans", where=charter.name)
 
 
-def require_spent(claim: Claim, history: Iterable[Mechanism]) -> None:
+def require_spent(claim: Claim, history: Iterable[AnyMechanism]) -> None:
     """Let a run stand whose releases, void attempts included, compose to no more than the claim.
 
     Raises:
@@ -107,8 +112,12 @@ def require_finding(finding: AuditFinding, claims: Iterable[Claim]) -> None:
         )
 
 
-def _figures(found: Epsilon) -> dict[str, float]:
-    return {name: value for name, value in asdict(found).items() if name != "delta"}
+def _figures(found: Epsilon, history: Iterable[AnyMechanism]) -> dict[str, float]:
+    """By accountant; with shared noise RDP's bound with honest aggregation, and the same if that fails."""
+    if found.by == "RDP":
+        alone = if_aggregation_fails(history, found.delta)
+        return {"rdp": found.rdp} | ({"rdp_if_aggregation_fails": alone} if math.isfinite(alone) else {})
+    return {"prv": found.prv, "pld": found.pld, "rdp": found.rdp}
 
 
 def _promise(claim: Claim) -> tuple[str, str, float, float]:

@@ -6,19 +6,30 @@ Who vouches for which line is told in docs/reference/certificate.md.
 import hashlib
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self, TypeVar
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from common.certificate.errors import CertificateUnreadable
 from common.charter import Digest, Name, Purpose, SignedCharter
 from common.errors import HanseError
 from common.files import write_atomically
-from common.privacy.accountant import Mechanism
+from common.privacy.accountant import AnyMechanism, Mechanism
+from common.privacy.errors import PlanUnsound
 from common.privacy.finding import AuditFinding
+from common.privacy.ledger_rows import mechanism_of
 
 _STATEMENT: Final = b"hanse/certificate/statement/1"
 _ATTESTATION: Final = b"hanse/certificate/attestation/1"
@@ -128,17 +139,38 @@ class Statement(Part):
 
 
 class Charged(Part):
-    """A row of a ledger that stands there ``times``: a release and its mechanism."""
+    """A row of a ledger that stands there ``times``: a release and its mechanism, as its columns say it.
+
+    ``terms``: what the ledger keeps beside the three numbers, where the noise is not Gaussian.
+    """
 
     release: Text
     noise_multiplier: float
     sample_rate: float
     steps: PositiveInt
     times: PositiveInt
+    terms: str | None = None
 
-    def mechanism(self) -> Mechanism:
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        if self.terms is not None:
+            try:
+                self.mechanism()
+            except (KeyError, TypeError, PlanUnsound) as error:
+                raise ValueError(f"no mechanism: {error}") from None
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without terms where there are none, so that what was signed before still holds."""
+        return {name: value for name, value in plain(self).items() if (name, value) != ("terms", None)}
+
+    def mechanism(self) -> AnyMechanism:
         """All of them together."""
-        return Mechanism(self.noise_multiplier, self.sample_rate, self.steps * self.times)
+        if self.terms is None:
+            return Mechanism(self.noise_multiplier, self.sample_rate, self.steps * self.times)
+        one = mechanism_of((self.noise_multiplier, self.sample_rate, self.steps, self.terms))
+        return replace(one, steps=one.steps * self.times)
 
 
 class Attestation(Part):

@@ -5,6 +5,8 @@ its upper bound is stated, error included. RDP: Mironov, Talwar and Zhang, "Rén
 Sampled Gaussian Mechanism" (2019). PLD is dp-accounting's (:mod:`common.privacy.pld`). ε is always that of the
 composed history, never a sum of the rounds' own ε.
 
+A history with Skellam noise has no PRV: RDP's bound is its figure (:attr:`Epsilon.by`).
+
 Where a figure is stated or decides, all three are computed and must agree (:func:`epsilon_of`). A search looks
 at PRV alone (:func:`prv_of`), and what fits by RDP's bound needs no other (:func:`upper_bound`).
 """
@@ -17,24 +19,25 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from opacus.accountants import PRVAccountant, RDPAccountant
+from opacus.accountants import PRVAccountant
 from opacus.accountants.analysis.rdp import compute_rdp, get_privacy_spent
 
 from common.privacy.errors import AccountantsDisagree, PlanUnsound
 from common.privacy.pld import pld_epsilon
+from common.privacy.skellam import ORDERS, SkellamMechanism
 
 PRV_ERROR: Final = 0.01  # PRV adds it to its estimate to make it an upper bound
 PLD_MARGIN: Final = (0.02, 0.02)  # how far PRV and PLD may lie apart: this, and this share of PLD's ε
-ORDERS: Final = RDPAccountant.DEFAULT_ALPHAS
 _SMALLEST_DELTA: Final = 1e-10  # below, PRV's rounding errors make it claim less than the truth
 _SMALLEST_NOISE: Final = 0.01
 _LARGEST_LOSS: Final = 500.0
 _ONE_AT_A_TIME: Final = threading.Lock()
 _LARGEST_GRID: Final = 1 << 23  # PRV takes some 0.5 GB at this size
+_FOR_FLAWS: Final = 1 / 16  # of δ: what noise as drawn may differ from noise as accounted
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,29 +74,44 @@ class Mechanism:
         return self.steps * _rdp_of_one_step(float(self.noise_multiplier), float(self.sample_rate))
 
 
+AnyMechanism = Mechanism | SkellamMechanism
+"""Whatever can be charged and accounted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Epsilon:
-    """ε at ``delta``: ``prv`` is the figure to state; ``pld`` and ``rdp`` are what it was checked against."""
+    """ε at ``delta``: ``prv`` is the figure to state; ``pld`` and ``rdp`` are what it was checked against.
+
+    ``by``: the accountant of the figure. Where a mechanism has only an RDP curve it is RDP's bound, all three
+    are equal, and nothing was checked against anything.
+    """
 
     prv: float
     pld: float
     rdp: float
     delta: float
+    by: Literal["PRV", "RDP"] = "PRV"
+
+    def __str__(self) -> str:
+        checks = f"PRV; PLD says {self.pld:.3f}; RDP bounds it by {self.rdp:.3f}"
+        return f"ε = {self.prv:.3f} at δ = {self.delta:g} ({checks if self.by == 'PRV' else 'an RDP bound'})"
 
 
-def epsilon_of(history: Iterable[Mechanism], delta: float) -> Epsilon:
+def epsilon_of(history: Iterable[AnyMechanism], delta: float) -> Epsilon:
     """ε of everything in ``history`` together, at ``delta``. Memoised; the first call takes some 0.3 s.
 
-    Guarantee: the composed history is (``prv``, ``delta``)-DP for the unit its mechanisms clip and sample, and
-    three accountants of two libraries agree on it.
+    Guarantee: the composed history is (``prv``, ``delta``)-DP for the unit its mechanisms clip and sample; with
+    Gaussian noise alone, three accountants of two libraries agree on it.
     Refuses: PRV and PLD further apart than 0.02 + 2 %, or an RDP bound more than 0.01 below PRV
     (:class:`AccountantsDisagree`); a loss too large to compute or a δ outside [1e-10, 1) (:class:`PlanUnsound`).
     """
     merged = _merged(history)
     if not merged:
         return Epsilon(0.0, 0.0, 0.0, _checked(delta))
-    rdp, prv = _rdp(merged, _checked(delta)), _prv(merged, delta)
-    pld = _pld(merged, delta)
+    rdp, gaussian = _rdp(merged, _checked(delta)), _all_gaussian(merged)
+    if gaussian is None:
+        return Epsilon(rdp, rdp, rdp, delta, by="RDP")
+    prv, pld = _prv(gaussian, delta), _pld(gaussian, delta)
     if not rdp >= prv - PRV_ERROR:
         raise _disagree(
             f"RDP gives ε = {rdp:.4f}", prv, "an upper bound cannot lie below the figure it bounds"
@@ -103,27 +121,27 @@ def epsilon_of(history: Iterable[Mechanism], delta: float) -> Epsilon:
     return Epsilon(prv, pld, rdp, delta)
 
 
-def prv_of(history: Iterable[Mechanism], delta: float) -> float:
-    """PRV's figure unchecked: for a search, whose result :func:`epsilon_of` then checks. Memoised.
+def prv_of(history: Iterable[AnyMechanism], delta: float) -> float:
+    """The figure unchecked: for a search, whose result :func:`epsilon_of` then checks. Memoised.
 
     Guarantee: what it returns is the ``prv`` of :func:`epsilon_of` for the same arguments.
     Refuses: a loss too large to compute or a δ outside [1e-10, 1) (:class:`PlanUnsound`).
     """
     merged = _merged(history)
-    return _prv(merged, _checked(delta)) if merged else 0.0
+    return _figure(merged, _checked(delta)) if merged else 0.0
 
 
-def upper_bound(history: Iterable[Mechanism], delta: float) -> float:
+def upper_bound(history: Iterable[AnyMechanism], delta: float) -> float:
     """RDP's bound on ε, in microseconds once a (noise, rate) is known; 9–40 % above PRV for a training run.
 
     Guarantee: the composed history is (result, ``delta``)-DP.
-    Refuses: a δ outside [1e-10, 1) (:class:`PlanUnsound`).
+    Refuses: a δ outside [1e-10, 1), or Skellam noise too coarse for so large an ε (:class:`PlanUnsound`).
     """
     merged = _merged(history)
     return _rdp(merged, _checked(delta)) if merged else 0.0
 
 
-def joint_epsilon(histories: Iterable[Iterable[Mechanism]], delta: float) -> Epsilon:
+def joint_epsilon(histories: Iterable[Iterable[AnyMechanism]], delta: float) -> Epsilon:
     """ε for a person who has an account on every platform whose history is given.
 
     Guarantee: all their releases together are (``prv``, ``delta``)-DP for one account on each platform.
@@ -137,9 +155,20 @@ def _disagree(other: str, prv: float, why: str) -> AccountantsDisagree:
     return AccountantsDisagree(f"{other} where PRV gives {prv:.4f}", where="accountant", why=why, hint=hint)
 
 
-def _merged(history: Iterable[Mechanism]) -> tuple[Mechanism, ...]:
+def _all_gaussian(history: tuple[AnyMechanism, ...]) -> tuple[Mechanism, ...] | None:
+    """The same history, if PRV and PLD know every mechanism of it."""
+    gaussian = tuple(one for one in history if isinstance(one, Mechanism))
+    return gaussian if len(gaussian) == len(history) else None
+
+
+def _figure(history: tuple[AnyMechanism, ...], delta: float) -> float:
+    gaussian = _all_gaussian(history)
+    return _rdp(history, delta) if gaussian is None else _prv(gaussian, delta)
+
+
+def _merged(history: Iterable[AnyMechanism]) -> tuple[AnyMechanism, ...]:
     """Composition knows no order: equal mechanisms merge, and the memo hits more often."""
-    steps = Counter[Mechanism]()
+    steps = Counter[AnyMechanism]()
     for mechanism in history:
         steps[replace(mechanism, steps=1)] += int(mechanism.steps)
     return tuple(replace(one, steps=steps[one]) for one in sorted(steps, key=repr))
@@ -160,10 +189,20 @@ def _rdp_of_one_step(noise_multiplier: float, sample_rate: float) -> NDArray[np.
     return np.asarray(compute_rdp(q=sample_rate, noise_multiplier=noise_multiplier, steps=1, orders=ORDERS))
 
 
-def _rdp(history: tuple[Mechanism, ...], delta: float) -> float:
+def _rdp(history: tuple[AnyMechanism, ...], delta: float) -> float:
     curve = sum((mechanism.rdp() for mechanism in history), np.zeros(len(ORDERS)))
+    flaws = math.fsum(one.flaw for one in history if isinstance(one, SkellamMechanism))
+    kept = delta * (1 - _FOR_FLAWS) if flaws else delta
     with _quietly():
-        return max(0.0, float(get_privacy_spent(orders=ORDERS, rdp=curve, delta=delta)[0]))
+        epsilon = max(0.0, float(get_privacy_spent(orders=ORDERS, rdp=curve, delta=kept)[0]))
+    # Drawn within η of what is (ε, δ)-DP in total variation is (ε, δ + (1 + e^ε) η)-DP.
+    if flaws and not math.log(flaws) + float(np.logaddexp(0, epsilon)) <= math.log(delta * _FOR_FLAWS):
+        raise PlanUnsound(
+            f"ε is about {epsilon:.3g}: the noise is not drawn finely enough for that",
+            where="accountant",
+            hint="lower ε or the number of rounds",
+        )
+    return epsilon
 
 
 @lru_cache(maxsize=1024)

@@ -16,20 +16,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, Self, get_args
 
-from common.privacy.accountant import Epsilon, Mechanism, epsilon_of, upper_bound
+from common.privacy.accountant import AnyMechanism, Epsilon, epsilon_of, upper_bound
 from common.privacy.errors import AlreadyCharged, CeilingExceeded, LedgerCorrupt, PlanUnsound
-from common.privacy.ledger_file import connect, create
+from common.privacy.ledger_file import add_terms, connect, create, has_terms
+from common.privacy.ledger_rows import MECHANISM, columns_of, mechanism_of
 
 ReleaseKind = Literal["training", "statistics", "metrics", "counts"]
 """What is released: updates, closed-form statistics, sums of evaluation metrics, bucketed counts of users."""
 RELEASE_KINDS: Final[tuple[ReleaseKind, ...]] = get_args(ReleaseKind)
 
-Row = tuple[Any, ...]  # in the order of _ROWS, head excluded
-_ROWS: Final = """
-SELECT counter, charged_at, run, round, attempt, release, noise_multiplier, sample_rate, steps, head
-FROM charges ORDER BY counter
-"""
-_APPEND: Final = "INSERT INTO charges VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+Row = tuple[Any, ...]  # in the order of _COLUMNS; without terms where there are none
+_COLUMNS: Final = ("counter", "charged_at", "run", "round", "attempt", "release", *MECHANISM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +52,7 @@ class Charge:
     round: int
     attempt: int
     release: ReleaseKind
-    mechanism: Mechanism
+    mechanism: AnyMechanism
 
     def __post_init__(self) -> None:
         if self.release not in RELEASE_KINDS:
@@ -103,7 +100,7 @@ class Ledger:
         ledger.verify()
         return ledger
 
-    def admit(self, plan_left: Iterable[Mechanism]) -> None:
+    def admit(self, plan_left: Iterable[AnyMechanism]) -> None:
         """Ask, before any row of data is read, whether all of a plan that is left can be paid for.
 
         Guarantee: reads no other file, charges nothing, and has found the ledger writable.
@@ -136,7 +133,7 @@ class Ledger:
                 )
             self._refuse_above_ceiling([*(made.charge.mechanism for made in entries), entry.mechanism])
             row = _row(len(entries) + 1, int(time.time()), entry)
-            connection.execute(_APPEND, (*row, _next_head(head, row)))
+            _append(connection, row, _next_head(head, row))
             connection.execute("COMMIT")
 
     def entries(self) -> tuple[Entry, ...]:
@@ -144,7 +141,7 @@ class Ledger:
         with connect(self.path) as connection:
             return self._read(connection)[0]
 
-    def history(self) -> tuple[Mechanism, ...]:
+    def history(self) -> tuple[AnyMechanism, ...]:
         """Every mechanism charged, oldest first."""
         return tuple(entry.charge.mechanism for entry in self.entries())
 
@@ -166,7 +163,7 @@ class Ledger:
         """
         self.entries()
 
-    def _refuse_above_ceiling(self, history: list[Mechanism]) -> None:
+    def _refuse_above_ceiling(self, history: list[AnyMechanism]) -> None:
         epsilon, delta = self.ceiling.epsilon, self.ceiling.delta
         if upper_bound(history, delta) <= epsilon:
             return  # PRV would only be lower, and takes far longer
@@ -185,8 +182,11 @@ class Ledger:
         if first is None:
             raise LedgerCorrupt("the first head is missing", where=str(self.path))
         head, entries = bytes(first[0]), list[Entry]()
-        for *row, stored in connection.execute(_ROWS):
-            entries.append(self._entry(len(entries) + 1, head, tuple(row), stored))
+        columns = ", ".join((*_COLUMNS, "terms" if has_terms(connection) else "NULL", "head"))
+        query = f"SELECT {columns} FROM charges ORDER BY counter"  # noqa: S608 - constants alone
+        for *common, terms, stored in connection.execute(query):
+            row = tuple(common) if terms is None else (*common, terms)
+            entries.append(self._entry(len(entries) + 1, head, row, stored))
             head = stored
         return tuple(entries), head
 
@@ -195,7 +195,7 @@ class Ledger:
             if row[0] != counter or stored != _next_head(head, row):
                 raise ValueError("it does not continue the hash chain")
             _, charged_at, run, round_, attempt, release, *mechanism = row
-            charge = Charge(run, round_, attempt, release, Mechanism(*mechanism))
+            charge = Charge(run, round_, attempt, release, mechanism_of(tuple(mechanism)))
             return Entry(counter, charged_at, charge, stored)
         except (TypeError, ValueError, PlanUnsound) as error:
             where = f"{self.path}, row {counter}"
@@ -203,16 +203,16 @@ class Ledger:
 
 
 def _row(counter: int, charged_at: int, charge: Charge) -> Row:
-    mechanism = charge.mechanism
-    noise, rate, steps = mechanism.noise_multiplier, mechanism.sample_rate, mechanism.steps
-    return (
-        counter,
-        charged_at,
-        *charge.key,
-        float(noise),
-        float(rate),
-        int(steps),
-    )  # as SQLite gives them back
+    return counter, charged_at, *charge.key, *columns_of(charge.mechanism)
+
+
+def _append(connection: sqlite3.Connection, row: Row, head: bytes) -> None:
+    columns = (*_COLUMNS, "terms")[: len(row)]
+    if "terms" in columns:
+        add_terms(connection)
+    marks = ", ".join("?" * (len(row) + 1))
+    into = ", ".join((*columns, "head"))
+    connection.execute(f"INSERT INTO charges ({into}) VALUES ({marks})", (*row, head))  # noqa: S608
 
 
 def _next_head(head: bytes, row: Row) -> bytes:

@@ -78,6 +78,25 @@ def connect(path: Path) -> Iterator[sqlite3.Connection]:
         raise LedgerCorrupt("this is not a readable ledger", where=str(path), why=str(error)) from error
 
 
+def has_terms(connection: sqlite3.Connection) -> bool:
+    """Whether the ledger has the column that rows of other than Gaussian noise need.
+
+    Guarantee: reads the file's schema and nothing else.
+    Refuses: nothing.
+    """
+    return any(name == "terms" for _, name, *_ in connection.execute("PRAGMA table_info(charges)"))
+
+
+def add_terms(connection: sqlite3.Connection) -> None:
+    """Give the ledger that column, within the transaction that first needs it; no row and no head changes.
+
+    Guarantee: older versions of this program, which cannot read such rows, then refuse the ledger.
+    Refuses: what :func:`connect` refuses.
+    """
+    if not has_terms(connection):
+        connection.execute("ALTER TABLE charges ADD COLUMN terms TEXT")
+
+
 def _unavailable(path: Path, error: Exception) -> LedgerUnavailable:
     return LedgerUnavailable(
         "the ledger cannot be used, so nothing may be released",

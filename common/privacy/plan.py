@@ -9,7 +9,7 @@ from typing import ClassVar, Final, Self
 from pydantic import BaseModel, ConfigDict, model_validator
 from scipy.optimize import brentq
 
-from common.privacy.accountant import Epsilon, Mechanism, epsilon_of, prv_of, upper_bound
+from common.privacy.accountant import AnyMechanism, Epsilon, Mechanism, epsilon_of, prv_of, upper_bound
 from common.privacy.errors import PlanUnsound
 
 _PRECISION: Final = 1e-3  # relative, of a calibrated noise multiplier
@@ -18,16 +18,14 @@ _LOG_NOISE_RANGE: Final = (-4.0, 10.0)
 _MOST_ROUNDS: Final = 1 << 20
 
 
-class PrivacyPlan(BaseModel):
-    """User-level DP-SGD of one platform in one run; every value is public and independent of private data.
+class Plan(BaseModel):
+    """What plans of either mode say of one platform; every value is public and independent of private data.
 
     ``bucket`` is the declared size class that stands in for the private number of users; ``sample_rate`` the
-    probability with which each user is drawn in a step; ``denominator`` the constant every noisy sum is
-    divided by; ``clip`` the L2 norm a user's gradient is clipped to; ``noise_multiplier`` the noise's
-    standard deviation in units of ``clip``.
+    probability with which each user is drawn in a step; ``denominator`` the constant every sum is divided by;
+    ``clip`` the L2 norm a user's gradient is clipped to.
 
-    Guarantee: training that follows it for ``rounds`` × ``local_steps`` steps is (``epsilon``, ``delta``)-DP
-    for one :attr:`unit` under :attr:`adjacency`, once :meth:`forecast` has accepted it.
+    Guarantee: none by itself.
     Refuses: values that are not positive and finite, a rate above 1, a δ above bucket^−1.1
     (:class:`PlanUnsound`).
     """
@@ -39,7 +37,6 @@ class PrivacyPlan(BaseModel):
 
     epsilon: float
     delta: float
-    noise_multiplier: float
     sample_rate: float
     denominator: float
     clip: float
@@ -63,6 +60,19 @@ class PrivacyPlan(BaseModel):
             )
         return self
 
+
+class PrivacyPlan(Plan):
+    """User-level DP-SGD of one platform in one run, all of its noise the platform's own.
+
+    ``noise_multiplier``: the noise's standard deviation in units of ``clip``.
+
+    Guarantee: training that follows it for ``rounds`` × ``local_steps`` steps is (``epsilon``, ``delta``)-DP
+    for one :attr:`unit` under :attr:`adjacency`, once :meth:`forecast` has accepted it.
+    Refuses: what :class:`Plan` refuses.
+    """
+
+    noise_multiplier: float
+
     @property
     def per_round(self) -> Mechanism:
         """What one round releases: all its local steps."""
@@ -73,7 +83,7 @@ class PrivacyPlan(BaseModel):
         """What all rounds together release."""
         return Mechanism(self.noise_multiplier, self.sample_rate, self.rounds * self.local_steps)
 
-    def forecast(self, besides: Iterable[Mechanism] = ()) -> Epsilon:
+    def forecast(self, besides: Iterable[AnyMechanism] = ()) -> Epsilon:
         """ε of the whole plan and of what is released ``besides`` training, from public constants alone.
 
         Guarantee: the result's ``prv`` is that of the composed releases, and at most the plan's ``epsilon``.
@@ -171,14 +181,16 @@ def calibrate(
     return math.exp(log_noise)
 
 
-def rounds_within(ceiling: float, delta: float, history: Sequence[Mechanism], per_round: Mechanism) -> int:
+def rounds_within(
+    ceiling: float, delta: float, history: Sequence[AnyMechanism], per_round: AnyMechanism
+) -> int:
     """How many rounds of ``per_round`` fit under ``ceiling`` on top of ``history``; 0 where none does.
 
-    Guarantee: that many compose with ``history`` to at most ``ceiling`` by PRV.
+    Guarantee: that many compose with ``history`` to at most ``ceiling``, by PRV where it knows them all.
     Refuses: a δ outside [1e-10, 1) (:class:`PlanUnsound`).
     """
 
-    def fits(rounds: int, epsilon: Callable[[Iterable[Mechanism], float], float]) -> bool:
+    def fits(rounds: int, epsilon: Callable[[Iterable[AnyMechanism], float], float]) -> bool:
         try:
             return epsilon([*history, replace(per_round, steps=per_round.steps * rounds)], delta) <= ceiling
         except PlanUnsound:  # too large a loss for PRV

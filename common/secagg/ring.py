@@ -4,10 +4,10 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 
 from common.deltas import (
     COUNT_LANE,
@@ -47,12 +47,15 @@ class Ring:
     clip, ``clip`` at most; 6 σ is a good one, as with 6 · C / √size for a tensor whose norm is C.
 
     Lanes of 16 bits take weights that are public and sum to 1 at most over the roster, as a charter says them.
+
+    ``noise``: how much each platform may add to a value on top of what its weight allows, in integers.
     """
 
     clip: float
     bits: int = MOST_BITS[32]
     width: Width = 32
     tensors: tuple[Tensor, ...] = ()
+    noise: int = 0
 
     def __post_init__(self) -> None:
         clips = (self.clip, *(tensor.clip for tensor in self.tensors))
@@ -67,6 +70,8 @@ class Ring:
             raise BadTerms("terms", why="lanes of 16 bits, and they alone, need a clip for each tensor")
         if max(clips) > self.clip or any(tensor.size < 1 for tensor in self.tensors):
             raise BadTerms("terms", why="a tensor is empty, or its clip is above the clip of all")
+        if self.noise < 0:
+            raise BadTerms("terms", why="the largest noise is negative")
 
     @property
     def dtype(self) -> np.dtype[np.uint32] | np.dtype[np.uint16]:
@@ -100,6 +105,14 @@ class Ring:
         """
         return self.most_weight if self.width == 16 else self.most_weight / platforms
 
+    def holds(self, platforms: int) -> bool:
+        """Whether sums of ``platforms`` keep within the lanes, all noise at its largest.
+
+        Guarantee: if True, no lane wraps around whose platforms keep to their weights and to ``noise``.
+        Refuses: nothing.
+        """
+        return self.most_weight * self.top + platforms * (1 + self.noise) < 1 << (self.width - 1)
+
     def encode(self) -> bytes:
         """What the terms' hash covers of the ring.
 
@@ -108,7 +121,9 @@ class Ring:
         """
         wide = (self.clip.hex().encode(), number(self.bits))
         narrow = (field for t in self.tensors for field in (number(t.size), t.clip.hex().encode()))
-        return encode(*wide) if self.width == 32 else encode(*wide, number(self.width), *narrow)
+        noise = (number(self.noise),) if self.noise else ()  # rings without any hash as they always did
+        width = () if self.width == 32 else (number(self.width), *narrow)
+        return encode(*wide, *width, *noise)
 
     def fits(self, dimension: int) -> bool:
         """Whether the tensors, if there are any, are those of a vector of ``dimension`` values.
@@ -152,6 +167,20 @@ class Ring:
         in_parts(_round_part, lambda: Rounding(key), delta.values.size, threads)
         return QuantizedDelta(lanes)
 
+    def noised(self, delta: QuantizedDelta, noise: NDArray[np.int32]) -> QuantizedDelta:
+        """``noise`` (d,) added to the values of ``delta``, in place: the lanes are taken over.
+
+        Guarantee: weight and count stay; each value's integer grows by ``self.noise`` at most.
+        Refuses: another number of values (WrongShape), noise above ``self.noise`` (OutOfBound).
+        """
+        values = self._signed(delta.lanes)
+        if noise.shape != values.shape:
+            raise WrongShape("quantise", why=f"noise for {noise.size} values, not {values.size}")
+        if _size(noise) > self.noise:
+            raise OutOfBound("quantise", why=f"noise above the {self.noise} that the ring has room for")
+        values += noise.astype(values.dtype)
+        return delta
+
     def check_share(self, delta: QuantizedDelta, dimension: int, platforms: int) -> None:
         """One platform's lanes, before they are masked for a cohort of ``platforms``.
 
@@ -167,7 +196,7 @@ class Ring:
         weight, most = int(lanes[WEIGHT_LANE]) / self.weight_units, self.most_share(platforms)
         if not 0 < weight <= most:
             raise NoHeadroom("mask", why=f"weight {weight:g}, at most {most:g} fits {platforms} platforms")
-        if lanes[COUNT_LANE] != 1 or self._largest(lanes) > weight * self.top + 1:
+        if lanes[COUNT_LANE] != 1 or self._largest(lanes) > weight * self.top + 1 + self.noise:
             raise OutOfBound("mask", why="a lane holds more than its weight allows")
 
     def dequantise(self, lanes: Lanes, *, reuse: bool = False) -> AggregateDelta:
@@ -175,7 +204,7 @@ class Ring:
 
         ``reuse``: lanes of 32 bits may be written over with the mean, which then takes no memory of its own.
 
-        Guarantee: off the exact mean by less than clip · platforms / (top · Σw) per coordinate.
+        Guarantee: off the exact mean, noise included, by less than clip · platforms / (top · Σw) per coordinate.
         Refuses: lanes that no sum of ``quantise`` outputs can give (WrongSum), a total weight above
             ``most_weight`` (NoHeadroom), another type than the ring's (WrongShape).
         """
@@ -184,7 +213,8 @@ class Ring:
         platforms, weight = int(lanes[COUNT_LANE]), int(lanes[WEIGHT_LANE]) / self.weight_units
         if weight > self.most_weight:
             raise NoHeadroom("unmask", why=f"total weight {weight:g}, at most {self.most_weight:g}")
-        if not (platforms and weight) or self._largest(lanes) > weight * self.top + platforms:
+        most = weight * self.top + platforms * (1 + self.noise)
+        if not (platforms and weight) or self._largest(lanes) > most:
             raise WrongSum("unmask", why="a lane is larger than the weights allow")
         whole = self._signed(lanes)
         mean: Floats = np.empty(whole.size, np.float32)
@@ -212,12 +242,15 @@ class Ring:
             raise NoHeadroom("quantise", why=f"weight {weight:g} is below 1/{self.weight_units}")
         return units
 
-    def _signed(self, lanes: Lanes) -> np.ndarray:
+    def _signed(self, lanes: Lanes) -> NDArray[np.signedinteger[Any]]:
         """The value lanes as signed integers, in place."""
         kind: DTypeLike = np.int32 if self.width == 32 else np.int16
         return lanes[:-EXTRA_LANES].view(kind)
 
     def _largest(self, lanes: Lanes) -> int:
         """The largest size among the value lanes, read as signed integers."""
-        signed = self._signed(lanes)
-        return max(int(signed.max(initial=0)), -int(signed.min(initial=0)))
+        return _size(self._signed(lanes))
+
+
+def _size(whole: NDArray[np.signedinteger[Any]]) -> int:
+    return max(int(whole.max(initial=0)), -int(whole.min(initial=0)))

@@ -47,6 +47,7 @@ class Terms:
             (self.colluders < 0, "the number of colluders is negative"),
             (self.dimension < 1, "the vector has no values"),
             (not self.ring.fits(self.dimension), "the ring's tensors are not those of the vector"),
+            (not self.ring.holds(len(self.roster)), "the noise leaves the ring no headroom for the sum"),
             (len(self.roster) > MOST_PLATFORMS, f"more than {MOST_PLATFORMS} platforms"),
             (
                 not all(0 < len(name.encode()) <= NAME_BYTES and name.isprintable() for name in self.roster),

@@ -1,16 +1,16 @@
 """Admission: a run that could not be paid to its end is refused before anything is read or written."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from clients.config import SiteFolder
-from common.privacy.accountant import Epsilon, Mechanism, epsilon_of
+from common.privacy.accountant import AnyMechanism, Epsilon, epsilon_of
 from common.privacy.errors import CeilingExceeded
 from common.privacy.ledger import Ceiling
 from scenarios.experiments.cells import cells, slug
-from scenarios.experiments.drafting import bill
 from scenarios.experiments.ground import declared
+from scenarios.experiments.plans import bills
 from scenarios.experiments.report.record import Cell
 from scenarios.experiments.spec import ExperimentSpec
 from scenarios.platforms.spec import ScenarioSpec
@@ -26,10 +26,11 @@ def admit(spec: ExperimentSpec, out: Path) -> None:
         LedgerUnavailable: where a named site's ledger could not be charged.
     """
     new = [cell for cell in cells(spec) if cell.epsilon and not (out / "cells" / slug(cell)).exists()]
-    for name, scenario in declared(spec).items():
+    scenarios = declared(spec)
+    for name in scenarios:
         if spec.sites and new and (site := SiteFolder(Path(spec.sites) / name)).has_ledger():
             site.ledger().admit(())
-        for account in accounts(spec, name, scenario, new):
+        for account in accounts(spec, name, scenarios, new):
             if not account.fits:
                 raise CeilingExceeded(
                     f"would spend ε = {account.total.prv:.3f} of a ceiling of {account.ceiling.epsilon:g}",
@@ -47,8 +48,8 @@ class Account:
     """One ledger: ``history`` was charged, ``planned`` will be; ε is that of both composed."""
 
     ceiling: Ceiling
-    history: tuple[Mechanism, ...]
-    planned: tuple[Mechanism, ...]
+    history: tuple[AnyMechanism, ...]
+    planned: tuple[AnyMechanism, ...]
 
     @property
     def spent(self) -> Epsilon:
@@ -61,7 +62,7 @@ class Account:
         return epsilon_of(self.all, self.ceiling.delta)
 
     @property
-    def all(self) -> tuple[Mechanism, ...]:
+    def all(self) -> tuple[AnyMechanism, ...]:
         """Everything so far, and what is planned."""
         return self.history + self.planned
 
@@ -72,20 +73,20 @@ class Account:
 
 
 def accounts(
-    spec: ExperimentSpec, name: str, scenario: ScenarioSpec, new: Sequence[Cell]
+    spec: ExperimentSpec, name: str, scenarios: Mapping[str, ScenarioSpec], new: Sequence[Cell]
 ) -> Iterator[Account]:
     """A named site pays for all cells from one ledger; a what-if has one of its own in every cell."""
-    bills = [(cell.epsilon, bill(spec, scenario, cell)) for cell in new if cell.epsilon]
+    due = [(cell.epsilon, bills(spec, scenarios, cell)[name]) for cell in new if cell.epsilon]
     if spec.sites is None:
-        for epsilon, planned in bills:
+        for epsilon, planned in due:
             yield Account(Ceiling(spec.privacy.ceiling or epsilon, spec.privacy.delta), (), planned)
-    elif bills and spec.privacy.ceiling:
-        planned = tuple(mechanism for _, billed in bills for mechanism in billed)
+    elif due and spec.privacy.ceiling:
+        planned = tuple(mechanism for _, billed in due for mechanism in billed)
         ceiling = Ceiling(spec.privacy.ceiling, spec.privacy.delta)
         yield _named(SiteFolder(Path(spec.sites) / name), ceiling, planned)
 
 
-def _named(site: SiteFolder, ceiling: Ceiling, planned: tuple[Mechanism, ...]) -> Account:
+def _named(site: SiteFolder, ceiling: Ceiling, planned: tuple[AnyMechanism, ...]) -> Account:
     """A site that is there goes by its own ceiling, whatever the experiment says."""
     if not site.exists():
         return Account(ceiling, (), planned)

@@ -7,8 +7,10 @@ from itertools import chain, groupby
 from pathlib import Path
 
 from clients.config import SiteFolder
+from common.privacy.accountant import AnyMechanism, Epsilon
 from common.privacy.ledger import Entry, Ledger
-from common.privacy.plan import PrivacyPlan
+from common.privacy.plan import Plan
+from common.privacy.shared import if_aggregation_fails
 from scenarios.experiments.certified import certified
 from scenarios.experiments.folder import ExperimentFolder
 from scenarios.experiments.ground import Ground
@@ -124,15 +126,13 @@ def _privacy(ground: Ground, folder: ExperimentFolder, cell: Cell) -> Iterator[P
         yield _joint(cell, ledgers, groups, ground.spec.privacy.delta, whole_ledger=whole)
 
 
-def _entry(
-    name: str, cell: Cell, ledger: Ledger, plan: PrivacyPlan | None, *, whole_ledger: bool
-) -> PrivacyEntry:
+def _entry(name: str, cell: Cell, ledger: Ledger, plan: Plan | None, *, whole_ledger: bool) -> PrivacyEntry:
     spent, entries = ledger.spent(), ledger.entries()
     return PrivacyEntry(
         platform=name,
         target=cell.epsilon or 0.0,
-        unit=PrivacyPlan.unit,
-        adjacency=PrivacyPlan.adjacency,
+        unit=Plan.unit,
+        adjacency=Plan.adjacency,
         delta=spent.delta,
         epsilon_prv=spent.prv,
         epsilon_pld=spent.pld,
@@ -142,6 +142,7 @@ def _entry(
         clip=plan.clip if plan else None,
         ceiling=ledger.ceiling.epsilon,
         whole_ledger=whole_ledger,
+        epsilon_alone=_alone(ledger.history(), spent),
     )
 
 
@@ -153,7 +154,7 @@ def _joint(
         platform="joint",
         target=cell.epsilon or 0.0,
         unit=f"all records of one person on {listed(group)}",
-        adjacency=PrivacyPlan.adjacency,
+        adjacency=Plan.adjacency,
         delta=delta,
         epsilon_prv=total.prv,
         epsilon_pld=total.pld,
@@ -161,7 +162,13 @@ def _joint(
         releases=sum(len(ledgers[name].entries()) for name in group),
         platforms=group,
         whole_ledger=whole_ledger,
+        epsilon_alone=_alone([one for name in group for one in ledgers[name].history()], total),
     )
+
+
+def _alone(history: Sequence[AnyMechanism], spent: Epsilon) -> float | None:
+    """ε if aggregation fails, where that is another figure."""
+    return if_aggregation_fails(history, spent.delta) if spent.by == "RDP" else None
 
 
 def _site(spec: ExperimentSpec, folder: ExperimentFolder, cell: Cell, name: str) -> SiteFolder:

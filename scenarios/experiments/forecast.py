@@ -5,12 +5,13 @@ from dataclasses import asdict, dataclass
 
 from common.model.layout import ParamLayout
 from common.model.sequence import build_model
-from common.privacy.accountant import Epsilon, Mechanism
-from common.privacy.plan import PrivacyPlan, rounds_within
+from common.privacy.accountant import AnyMechanism, Epsilon
+from common.privacy.plan import rounds_within
+from common.privacy.shared import SharedNoisePlan
 from scenarios.experiments.admission import Account, accounts
 from scenarios.experiments.cells import cells, federations
-from scenarios.experiments.drafting import besides_training, member_plan, metrics_terms, statistics_terms
 from scenarios.experiments.ground import declared
+from scenarios.experiments.plans import Plans, besides_training, cell_plans, metrics_terms, statistics_terms
 from scenarios.experiments.relations import Group, dearest, sharing
 from scenarios.experiments.report.names import FEDERATED, WARM
 from scenarios.experiments.spec import ExperimentSpec
@@ -37,7 +38,7 @@ class Forecast:
     ledgers then compose to. A what-if has no past: its plan is all it spends.
     """
 
-    plans: Mapping[float, Mapping[str, PrivacyPlan]]
+    plans: Mapping[float, Plans]
     joint: Mapping[float, tuple[Group, Epsilon]]
     warm: Mapping[float, WarmStart]
     accounts: Mapping[str, Account]
@@ -58,18 +59,14 @@ def forecast(spec: ExperimentSpec) -> Forecast:
     """
     scenarios = declared(spec)
     plans = {
-        epsilon: {name: member_plan(spec, scenario, epsilon) for name, scenario in scenarios.items()}
+        epsilon: cell_plans(spec, scenarios, epsilon)
         for epsilon in spec.privacy.epsilons
         if "federated" in spec.systems
     }
     parameters = ParamLayout.of(build_model(spec.model.size, spec.model.features)).size
     asked = cells(spec)
     private = [cell for cell in asked if cell.epsilon] if spec.sites else []
-    named = {
-        name: account
-        for name, scenario in scenarios.items()
-        for account in accounts(spec, name, scenario, private)
-    }
+    named = {name: account for name in scenarios for account in accounts(spec, name, scenarios, private)}
     steps = sum(scenario.training.steps for scenario in scenarios.values()) * spec.rounds * (len(asked) - 1)
     seconds = steps * _STEP[spec.model.size] + _MEASURE * len(asked) * len(scenarios)
     return Forecast(
@@ -94,14 +91,14 @@ def _warm_starts(spec: ExperimentSpec, scenarios: Mapping[str, ScenarioSpec]) ->
     for epsilon in spec.privacy.epsilons if WARM in federations(spec) else ():
         terms = statistics_terms(spec, WARM, epsilon)
         if terms is not None and terms.noise_multiplier is not None:
-            plans = {name: member_plan(spec, one, epsilon, WARM) for name, one in scenarios.items()}
-            noise = {name: plan.noise_multiplier for name, plan in plans.items()}
+            plans = cell_plans(spec, scenarios, epsilon, WARM)
+            noise = {name: plan.whole.noise_multiplier for name, plan in plans.items()}
             found[epsilon] = WarmStart(terms.noise_multiplier, noise)
     return found
 
 
 def joint(
-    scenarios: Mapping[str, ScenarioSpec], plans: Mapping[str, PrivacyPlan], besides: Sequence[Mechanism]
+    scenarios: Mapping[str, ScenarioSpec], plans: Plans, besides: Sequence[AnyMechanism]
 ) -> tuple[Group, Epsilon]:
     """The largest ε of a person on every platform of a group that shares people, and that group."""
     delta = next(iter(plans.values())).delta
@@ -159,11 +156,14 @@ def as_text(spec: ExperimentSpec, found: Forecast) -> str:
     for epsilon, plans in found.plans.items():
         for name, plan in plans.items():
             spent = plan.forecast(besides_training(spec, FEDERATED, epsilon))
+            checks = f"PLD {spent.pld:.2f}, RDP bound {spent.rdp:.2f}" if spent.by == "PRV" else "by RDP"
             lines.append(
-                f"  ε ≤ {epsilon:g}  {name:<12} spends {spent.prv:.2f} at δ = {plan.delta:g} (PLD {spent.pld:.2f},"
-                f" RDP bound {spent.rdp:.2f}): noise {plan.noise_multiplier:.2f}, rate {plan.sample_rate:.3f},"
+                f"  ε ≤ {epsilon:g}  {name:<12} spends {spent.prv:.2f} at δ = {plan.delta:g} ({checks}):"
+                f" noise {plan.whole.noise_multiplier:.2f}, rate {plan.sample_rate:.3f},"
                 f" {plan.whole.steps} steps"
             )
+            if isinstance(plan, SharedNoisePlan):
+                lines.append(f"           {name:<12} and {plan.epsilon_alone:.2f} if aggregation fails")
         group, total = found.joint[epsilon]
         lines.append(f"  joint, a person on {', '.join(group)}: ε = {total.prv:.2f}")
         if metrics := metrics_terms(spec, epsilon):
@@ -189,8 +189,13 @@ def as_text(spec: ExperimentSpec, found: Forecast) -> str:
     return "\n".join(lines)
 
 
-def _spending(spent: Epsilon) -> dict[str, float]:
-    return {"epsilon_prv": spent.prv, "epsilon_pld": spent.pld, "epsilon_rdp": spent.rdp}
+def _spending(spent: Epsilon) -> dict[str, float | str]:
+    return {
+        "accountant": spent.by,
+        "epsilon_prv": spent.prv,
+        "epsilon_pld": spent.pld,
+        "epsilon_rdp": spent.rdp,
+    }
 
 
 def _site_line(name: str, account: Account, found: Forecast) -> str:

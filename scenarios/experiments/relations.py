@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from common.privacy.accountant import Epsilon, Mechanism, joint_epsilon
+from common.privacy.accountant import AnyMechanism, Epsilon, joint_epsilon
 from scenarios.platforms.spec import ScenarioSpec
 
 Group = tuple[str, ...]
@@ -25,7 +25,7 @@ def sharing(scenarios: Mapping[str, ScenarioSpec]) -> tuple[Group, ...]:
 
 
 def dearest(
-    groups: Sequence[Group], histories: Mapping[str, Iterable[Mechanism]], delta: float
+    groups: Sequence[Group], histories: Mapping[str, Iterable[AnyMechanism]], delta: float
 ) -> tuple[Group, Epsilon]:
     """The group whose ``histories`` compose to the largest ε for a person on all its platforms, and that ε.
 

@@ -14,6 +14,7 @@ System = Literal["local-only", "federated", "pooled", "pooled-clipped"]
 Tracker = Literal["tensorboard", "mlflow", "wandb"]
 Seed = Annotated[int, Field(ge=1, le=1000)]
 Epsilon = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Mode = Literal["local", "shared-noise"]
 
 
 class _Table(BaseModel):
@@ -36,9 +37,11 @@ class Privacy(_Table):
 
     ``ceiling`` is the most a site will ever spend (default: the ε of the cell). ``clip`` is the L2 norm one
     user's gradient is clipped to. ``repeats`` counts the runs for each ε: their noise cannot be seeded.
-    ``spare`` rounds are paid for in advance, so that a run that is stopped inside a round can go on.
+    ``spare`` rounds are paid for in advance, so that a run that is stopped inside a round can go on. ``mode``:
+    whether each platform adds all of its noise itself, or a share of what one clipped sum a round needs.
     """
 
+    mode: Mode = "local"
     epsilons: tuple[Epsilon, ...] = (8.0, 3.0, 1.0)
     unprotected: bool = True
     delta: Annotated[float, Field(gt=0, lt=1)] = 1e-5

@@ -85,9 +85,9 @@ class _Planted(Site):
             return super()._train(model, number)
         charter, (features, sequences) = self._member.charter, self._rows
         terms = charter.member(_AUDITED)
-        plan = None if terms.privacy is None else self._sabotage(terms.privacy)
-        if plan is None:
-            raise ValueError("a run with privacy off has no plan to break")
+        if not isinstance(terms.privacy, PrivacyPlan):
+            raise ValueError("a run without noise of the platform's own has no plan to break")
+        plan = self._sabotage(terms.privacy)
         return train(model, charter.model.size, features, sequences, terms.training, plan, OsRandomness())
 
 

@@ -12,8 +12,8 @@ from common.privacy.errors import CeilingExceeded
 from common.privacy.ledger import Charge
 from scenarios.experiments.admission import admit
 from scenarios.experiments.cells import cells, slug
-from scenarios.experiments.drafting import member_plan
 from scenarios.experiments.ground import declared, site_config
+from scenarios.experiments.plans import member_plan
 from scenarios.experiments.spec import ExperimentSpec
 
 Shops = Callable[..., ExperimentSpec]

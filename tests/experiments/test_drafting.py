@@ -8,8 +8,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from clients.config import SiteFolder
 from common.charter import Charter, CharterInvalid, ModelTerms
-from scenarios.experiments.drafting import draft, member_plan, sign
+from scenarios.experiments.drafting import draft, sign
 from scenarios.experiments.ground import declared, site_config
+from scenarios.experiments.plans import member_plan
 from scenarios.experiments.report.record import Cell
 from scenarios.experiments.spec import ExperimentSpec
 

@@ -14,10 +14,10 @@ from common.certificate.check import faults
 from common.certificate.parts import Certificate
 from common.privacy.accountant import Mechanism, epsilon_of
 from scenarios.experiments.cells import REFERENCES, cells
-from scenarios.experiments.drafting import bill, member_plan, statistics_terms
 from scenarios.experiments.folder import ExperimentFolder
 from scenarios.experiments.forecast import as_document, as_text, forecast
 from scenarios.experiments.ground import declared
+from scenarios.experiments.plans import bills, member_plan, statistics_terms
 from scenarios.experiments.report.record import Cell
 from scenarios.experiments.runner import run_experiment
 from scenarios.experiments.spec import ExperimentSpec
@@ -57,10 +57,10 @@ def test_the_budget_is_split_by_a_public_rule_and_composed(spec: ExperimentSpec)
     assert 0.99 * 0.33 * 8 < alone <= 0.33 * 8
     plain, warm = member_plan(spec, salt, 8.0), member_plan(spec, salt, 8.0, "federated-warm")
     assert warm.noise_multiplier > plain.noise_multiplier
-    assert 7.9 < epsilon_of(bill(spec, salt, WARM), delta).prv <= 8
+    assert 7.9 < epsilon_of(bills(spec, declared(spec), WARM)["salt"], delta).prv <= 8
     assert epsilon_of([warm.whole], delta).prv > 8 - alone  # composed they are less than their sum
-    assert bill(spec, salt, Cell("federated", 1, 8.0)) == (plain.whole,)
-    assert bill(spec, salt, Cell("federated-warm", 1, None)) == ()
+    assert bills(spec, declared(spec), Cell("federated", 1, 8.0))["salt"] == (plain.whole,)
+    assert bills(spec, declared(spec), Cell("federated-warm", 1, None))["salt"] == ()
     open_terms = statistics_terms(spec, "federated-warm", None)
     assert open_terms is not None
     assert open_terms.noise_multiplier is None

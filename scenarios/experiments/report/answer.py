@@ -21,13 +21,17 @@ _HEADINGS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """ε at ``delta`` for one account on one platform, and jointly for a person on all of ``platforms``."""
+    """ε at ``delta`` for one account on one platform, and jointly for a person on all of ``platforms``.
+
+    ``unaggregated``: with shared noise, the first of them if aggregation failed.
+    """
 
     epsilon: float
     delta: float
     joint: float | None = None
     joint_delta: float | None = None
     platforms: tuple[str, ...] = ()
+    unaggregated: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +138,8 @@ def _privacy(spent: Spent | None) -> str:
     if spent is None:
         return "No differential privacy in this run: such a model must not leave the machine."
     alone = f"{_epsilon(spent.epsilon, spent.delta)} for one account on one platform"
+    if spent.unaggregated is not None:
+        alone += f", with honest aggregation; if it fails, ε = {wording.epsilon(spent.unaggregated)}"
     if spent.joint is None or spent.joint_delta is None:
         return f"At {alone}."
     joint = _epsilon(spent.joint, spent.joint_delta)

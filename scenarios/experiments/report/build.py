@@ -1,7 +1,7 @@
 """From a record to a report: the one place where rows, findings and the answer come together."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scenarios.experiments.report import names
 from scenarios.experiments.report.answer import Answer, Cost, Spent, answer
@@ -76,9 +76,11 @@ def spent_at(entries: Sequence[PrivacyEntry], epsilon: float | None) -> Spent | 
         return None
     dearest = max(alone, key=lambda entry: entry.epsilon_prv)
     joint = max((e for e in planned if e.platform == "joint"), key=lambda e: e.epsilon_prv, default=None)
+    unaggregated = max((e.epsilon_alone for e in alone if e.epsilon_alone is not None), default=None)
+    spent = Spent(dearest.epsilon_prv, dearest.delta, unaggregated=unaggregated)
     if joint is None:
-        return Spent(dearest.epsilon_prv, dearest.delta)
-    return Spent(dearest.epsilon_prv, dearest.delta, joint.epsilon_prv, joint.delta, joint.platforms)
+        return spent
+    return replace(spent, joint=joint.epsilon_prv, joint_delta=joint.delta, platforms=joint.platforms)
 
 
 def cost_at(rounds: Sequence[RoundEntry], epsilon: float | None) -> Cost | None:

@@ -1,5 +1,6 @@
 """The content of ``report.json``, in the shape of ``schema.json``: values that JSON can say."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any, Final
@@ -95,7 +96,12 @@ def _gate(gate: GateDecision) -> dict[str, Any]:
 
 
 def _privacy(entry: PrivacyEntry) -> dict[str, Any]:
-    return asdict(entry)
+    plain = asdict(entry)
+    if entry.epsilon_alone is None:
+        del plain["epsilon_alone"]
+    elif math.isinf(entry.epsilon_alone):
+        plain["epsilon_alone"] = None
+    return plain
 
 
 def _published(entry: Published) -> dict[str, Any]:

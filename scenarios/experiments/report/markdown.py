@@ -42,9 +42,12 @@ def _uplift(finding: Finding) -> tuple[str, ...]:
 def _spent(entry: PrivacyEntry) -> tuple[str, ...]:
     joint = f"one person on {wording.listed(entry.platforms)}"
     who = joint if entry.platform == "joint" else entry.platform
+    figure, second = wording.epsilon(entry.epsilon_prv), wording.epsilon(entry.epsilon_pld)
+    if entry.epsilon_alone is not None:  # the figure is RDP's, and there is no second opinion
+        figure, second = f"{figure}; {wording.epsilon(entry.epsilon_alone)} if aggregation fails", "–"
     spent = (
-        wording.epsilon(entry.epsilon_prv),
-        wording.epsilon(entry.epsilon_pld),
+        figure,
+        second,
         wording.epsilon(entry.epsilon_rdp),
         wording.delta(entry.delta),
     )

@@ -69,7 +69,10 @@ class GateDecision:
 
 @dataclass(frozen=True, slots=True)
 class Charges:
-    """``times`` releases of one kind in a ledger, each of ``steps`` Poisson-subsampled Gaussian steps."""
+    """``times`` releases of one kind in a ledger, each of ``steps`` steps over users drawn at ``sample_rate``.
+
+    ``noise_multiplier``: in units of what one user can move, C or, with shared noise, C and the rounding.
+    """
 
     release: str
     noise_multiplier: float
@@ -85,6 +88,8 @@ class PrivacyEntry:
     With ``platform="joint"`` it is the composition for a person who is on all of ``platforms``.
     ``releases`` counts the ledger's charges; ``charges`` lists them by kind and may be empty for ``joint``.
     ``whole_ledger``: the ledger goes on from run to run, and this is all it ever spent, whatever the ``target``.
+    ``epsilon_alone``: with shared noise what the same would come to if aggregation failed. ``epsilon_prv``, the
+    figure, then is RDP's bound, and the other two repeat it.
     """
 
     platform: str
@@ -101,6 +106,7 @@ class PrivacyEntry:
     clip: float | None = None
     ceiling: float | None = None
     whole_ledger: bool = False
+    epsilon_alone: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
