@@ -1,6 +1,7 @@
 """``hanse bench dp``: the same measuring in small sizes, and that its figures can fail."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,13 @@ SMALL = Case("tiny", batch=8, length=6, steps=2)
 RATIOS = {"ratio_to_nonprivate", "ratio_opacus_hooks", "ratio_opacus_ghost", "ratio_vmap"}
 
 pytestmark = pytest.mark.filterwarnings("ignore:Full backward hook", "ignore:There is a performance drop")
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Two would wait for each other wherever something else runs."""
+    with dp._one_thread():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +50,10 @@ def test_what_does_not_depend_on_the_moment_reaches_its_bar(measured: dict[str, 
 
 
 def test_torchs_threads_are_left_as_they_were() -> None:
-    before = torch.get_num_threads()
+    torch.set_num_threads(2)
     with dp._one_thread():
         assert torch.get_num_threads() == 1
-    assert torch.get_num_threads() == before
+    assert torch.get_num_threads() == 2
 
 
 def test_the_command_prints_a_table_or_json(
