@@ -118,7 +118,7 @@ def publish(
         Certificate.load(run / CERTIFICATE),
         _content(run / MODEL) or b"",
         charter=SignedCharter.load(charter) if charter else None,
-        findings=AuditReport.load(audit).findings if audit else (),
+        audit=AuditReport.load(audit) if audit else None,
     )
     told = f"version {manifest.version} of {manifest.run} is published"
     typer.echo(json.dumps(manifest.model_dump()) if as_json else told)

@@ -8,7 +8,6 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,20 +16,20 @@ from pydantic import ValidationError
 
 from common.certificate.check import faults
 from common.certificate.claims import require_finding
-from common.certificate.errors import AuditContradicts, CertificateInvalid, SwappedModel
+from common.certificate.errors import AuditContradicts, AuditElsewhere, CertificateInvalid, SwappedModel
 from common.certificate.model_file import require_file
 from common.certificate.parts import Certificate, Part
 from common.charter import Digest, SignedCharter
 from common.deltas import Floats
 from common.errors import HanseError, PrivacyRefused
 from common.files import locked, sync_folder, write_atomically
-from common.privacy.finding import AuditFinding
+from common.privacy.audit_report import AuditReport
 from server.card import card_of
 
 MODEL: Final = "model.safetensors"
 MANIFEST: Final = "manifest.json"
 CERTIFICATE: Final = "certificate.json"
-FINDINGS: Final = "audit.json"
+AUDIT: Final = "audit.json"
 CARD: Final = "README.md"
 
 
@@ -71,27 +70,28 @@ class Registry:
         model: bytes,
         *,
         charter: SignedCharter | None = None,
-        findings: Iterable[AuditFinding] = (),
+        audit: AuditReport | None = None,
     ) -> Manifest:
         """Publish a model's file under the next number; on disk before this returns.
 
-        ``charter``: the one that is known to be the platforms'. ``findings``: of audits after the certificate was
-        signed; they are published with it.
+        ``charter``: the one that is known to be the platforms'. ``audit``: one made after the
+        certificate was signed; it is published with it.
 
         Raises:
             AuditForbids: when an audit, signed or later, contradicts the claim.
+            AuditElsewhere: when it was made of other code than a site says it ran, or of a larger claim.
+            ControlMissed: when it missed a path that was broken on purpose.
             CertificateInvalid, CharterInvalid, PrivacyRefused: the first reason why the certificate does not hold.
         """
-        later = tuple(findings)
         known = charter.verified().digest() if charter else None
         for fault in faults(certificate, charter=known, model=model):
             raise AuditForbids(str(fault), hint=fault.hint) if isinstance(fault, AuditContradicts) else fault
-        for finding in later:
-            _allow(certificate, finding)
+        if audit:
+            _allow(certificate, audit)
         self.path.mkdir(parents=True, exist_ok=True)
         with locked(self.path / "versions"):
             number = max(self.versions(), default=0) + 1
-            return self._write(number, certificate, model, later)
+            return self._write(number, certificate, model, audit)
 
     def versions(self) -> tuple[int, ...]:
         """Every number that was published, lowest first."""
@@ -133,20 +133,21 @@ class Registry:
         return self.path / f"{number:04}"
 
     def _write(
-        self, number: int, certificate: Certificate, model: bytes, findings: tuple[AuditFinding, ...]
+        self, number: int, certificate: Certificate, model: bytes, audit: AuditReport | None
     ) -> Manifest:
         manifest = _manifest(number, certificate)
         aside = Path(tempfile.mkdtemp(dir=self.path, prefix=".publishing-"))
         try:
-            told = [finding.model_dump(mode="json") for finding in findings]
+            card = card_of(number, certificate, audit.findings if audit else ())
             for name, content in (
                 (MODEL, model),
                 (CERTIFICATE, certificate.encode()),
-                (FINDINGS, (json.dumps(told, indent=1) + "\n").encode()),
-                (CARD, card_of(number, certificate, findings).encode()),
+                (AUDIT, audit.encode() if audit else b""),
+                (CARD, card.encode()),
                 (MANIFEST, (json.dumps(manifest.model_dump(), indent=1) + "\n").encode()),
             ):
-                write_atomically(aside / name, content, mode=0o444)
+                if content:
+                    write_atomically(aside / name, content, mode=0o444)
             aside.chmod(0o755)
             aside.rename(self.folder(number))
         except BaseException:
@@ -156,11 +157,16 @@ class Registry:
         return manifest
 
 
-def _allow(certificate: Certificate, finding: AuditFinding) -> None:
+def _allow(certificate: Certificate, audit: AuditReport) -> None:
     try:
-        require_finding(finding, certificate.statement.claims)
+        for finding in audit.findings:
+            require_finding(finding, certificate.statement.claims)
     except AuditContradicts as error:
         raise AuditForbids(str(error), hint=error.hint) from None
+    if others := [word.platform for word in certificate.attestations if word.code != audit.code]:
+        why = "what was audited is not what they ran"
+        raise AuditElsewhere(f"other code than that of {', '.join(others)}", why=why)
+    audit.judge()
 
 
 def _manifest(number: int, certificate: Certificate) -> Manifest:

@@ -64,4 +64,4 @@ class AuditContradicts(PrivacyRefused):
 
 
 class AuditElsewhere(PrivacyRefused):
-    """An audit of a larger claim, or at another δ: it says nothing of this version."""
+    """An audit of a larger claim, at another δ, or of other code: it says nothing of this version."""

@@ -61,7 +61,15 @@ class AuditReport(_Frozen):
         Guarantee: a whole report, or what was there before.
         Refuses: a folder it cannot write to (OSError).
         """
-        write_atomically(path, self.model_dump_json(indent=2).encode() + b"\n", mode=0o644)
+        write_atomically(path, self.encode(), mode=0o644)
+
+    def encode(self) -> bytes:
+        """The report as JSON.
+
+        Guarantee: :meth:`load` reads it.
+        Refuses: nothing.
+        """
+        return self.model_dump_json(indent=2).encode() + b"\n"
 
     @classmethod
     def load(cls, path: Path) -> Self:

@@ -11,6 +11,7 @@ from common.certificate.parts import Certificate
 from common.cli import build, run
 from common.privacy.audit_report import AuditReport
 from common.privacy.finding import AuditFinding
+from common.provenance import code_digest
 from server.certify import certify
 from server.rounds import conduct
 
@@ -128,7 +129,7 @@ def test_a_contradicted_version_ends_with_3(
     for bound, code in ((0.4, 0), (8.5, 3)):
         finding = FINDING.model_copy(update={"lower_bound": bound})
         AuditReport(
-            code="ab" * 32, settings={}, spent=8, most=9, findings=(finding,), controls=(), seconds=1
+            code=code_digest(), settings={}, spent=8, most=9, findings=(finding,), controls=(), seconds=1
         ).save(audit)
         assert hanse("model", "publish", sailed, "--registry", tmp_path / "shelf", "--audit", audit) == code
     assert "ε is at least 8.5, and 8 is claimed" in capsys.readouterr().err

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from common.certificate.errors import OtherCharter, SignatureMissing, SwappedModel
+from common.certificate.errors import AuditElsewhere, OtherCharter, SignatureMissing, SwappedModel
 from common.certificate.model_file import model_file
 from common.certificate.parts import Certificate
+from common.privacy.audit_report import AuditReport, ControlMissed, ControlOutcome
 from common.privacy.finding import AuditFinding
+from common.provenance import code_digest
 from server.certify import MODEL, certify
 from server.registry import AuditForbids, NotPublished, Registry
 from server.rounds import conduct
@@ -27,6 +29,12 @@ FINDING = AuditFinding(
     claimed_epsilon=8.0,
     lower_bound=0.4,
 )
+
+
+def audit() -> AuditReport:
+    return AuditReport(
+        code=code_digest(), settings={}, spent=8, most=9, findings=(FINDING,), controls=(), seconds=1
+    )
 
 
 @pytest.fixture
@@ -45,18 +53,18 @@ def test_versions_are_numbered_and_hold(version: Any, made: Any, tmp_path: Path)
     registry = Registry(tmp_path / "shelf")
     assert registry.versions() == ()
     assert registry.publish(*version, charter=made.signed).version == 1
-    assert registry.publish(*version, findings=[FINDING]).version == 2
+    assert registry.publish(*version, audit=audit()).version == 2
     assert registry.versions() == (1, 2)
     certificate, values = registry.load(2)
     assert certificate == version[0]
     assert values.tobytes() == made.run.latest().released.tobytes()
     assert sorted(path.name for path in registry.folder(1).iterdir()) == [
         "README.md",
-        "audit.json",
         "certificate.json",
         "manifest.json",
         "model.safetensors",
     ]
+    assert AuditReport.load(registry.folder(2) / "audit.json") == audit()
     assert {path.stat().st_mode & 0o222 for path in registry.folder(1).iterdir()} == {0}
 
 
@@ -99,13 +107,26 @@ def test_a_version_whose_audit_contradicts_its_claim_is_refused(
     version: Any, made: Any, tmp_path: Path
 ) -> None:
     registry, later = Registry(tmp_path), FINDING.model_copy(update={"lower_bound": 8.01})
+    report = audit().model_copy(update={"findings": (FINDING, later)})
     for publish in (
         lambda: registry.publish(contradicted(version, made), version[1]),
-        lambda: registry.publish(*version, findings=[FINDING, later]),
+        lambda: registry.publish(*version, audit=report),
     ):
         with pytest.raises(AuditForbids, match="8 is claimed") as caught:
             publish()
         assert caught.value.exit_code == 3
+    assert registry.versions() == ()
+
+
+def test_an_audit_of_other_code_or_with_a_missed_control_stands_beside_no_version(
+    version: Any, tmp_path: Path
+) -> None:
+    registry = Registry(tmp_path)
+    with pytest.raises(AuditElsewhere, match="other code than that of amber, herring, salt"):
+        registry.publish(*version, audit=audit().model_copy(update={"code": "ab" * 32}))
+    missed = ControlOutcome(name="noise off", what="no noise", findings=(FINDING,))
+    with pytest.raises(ControlMissed, match="noise off"):
+        registry.publish(*version, audit=audit().model_copy(update={"controls": (missed,)}))
     assert registry.versions() == ()
 
 
