@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from clients.guard import rehearse
 from clients.per_user import validate
 from clients.private_optimizer import drop_non_finite
 from clients.trainer import Shelf
@@ -33,9 +34,11 @@ def clipped_sum(
 
     Raises:
         NotPerUser: the model's gradients cannot be told apart by user; before any row is read.
+        SilentFailure: a layer gets no gradient, or one that is not a user's own, on made-up rows.
     """
     model = load_model(vector, size, features.shape[1])
     validate(model, features.shape[1])
+    rehearse(model, features.shape[1])
     shelf, buffer = Shelf.of(features, sequences, terms.history), GradientBuffer(model)
     users = poisson_sample(shelf.windows.users, plan.sample_rate, randomness)
     total = torch.zeros(plan.coordinates, dtype=torch.float64)
