@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import ValidationError
 
 from common.charter import Charter, CharterInvalid, ServerTraining, SignedCharter, TensorClip
+from common.evaluation import MetricsTerms
 from common.model.closed_form import StatisticsTerms
 from common.privacy.accountant import Mechanism
 from common.privacy.plan import PrivacyPlan
@@ -81,6 +82,7 @@ EDITS: dict[str, Callable[[Charter], dict[str, object]]] = {
     "seed": lambda charter: {"seed": 8},
     "robust": lambda charter: {"robust": RobustTerms(norm_bound=1.0)},
     "statistics": lambda charter: {"statistics": StatisticsTerms(noise_multiplier=None, rank=4)},
+    "metrics": lambda charter: {"metrics": MetricsTerms(noise_multiplier=None)},
 }
 
 
@@ -246,6 +248,8 @@ def test_an_unknown_key_in_the_file_is_refused(draft: Draft, identity: Identity,
         (True, {"statistics": StatisticsTerms(noise_multiplier=None, rank=4)}, "carry noise with privacy on"),
         (False, {"statistics": StatisticsTerms(noise_multiplier=1.0, rank=4)}, "none with it off"),
         (False, {"statistics": StatisticsTerms(noise_multiplier=None, rank=17)}, "rank 17 between 16"),
+        (True, {"metrics": MetricsTerms(noise_multiplier=None)}, "metrics carry noise with privacy on"),
+        (False, {"metrics": MetricsTerms(noise_multiplier=1.0)}, "none with it off"),
         (
             False,
             {
