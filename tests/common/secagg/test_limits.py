@@ -12,7 +12,7 @@ import common.secagg
 from common.deltas import ClippedDelta, QuantizedDelta
 from common.randomness import OsRandomness
 from common.secagg import Advert, ReleasedShares, Ring, Witness
-from common.secagg.envelopes import Receipt
+from common.secagg.envelopes import Receipt, Shares
 from common.secagg.errors import BadAdvert, ProtocolAborted, ProtocolError
 from common.secagg.keys import contributes, sign, verify
 from common.secagg.memory import Memory
@@ -81,6 +81,7 @@ def test_a_name_that_is_no_utf_8_stays_out_of_tracebacks():
 
 def test_released_shares_do_not_show():
     assert "sssss" not in repr(ReleasedShares({"a": b"s" * 33}, bytes(64)))
+    assert repr(Shares(b"s" * 33, b"s" * 33)) == "Shares(…)"
 
 
 def test_equal_memories_have_equal_texts():

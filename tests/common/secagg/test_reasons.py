@@ -102,13 +102,31 @@ def test_of_shares(sailed):
     ships, outcome, said = sailed
     answers = {name: said["shares", name] for name in reversed(ships.names)}
     partial = SealedShares({A: answers[B].envelopes[A]}, answers[B].own)
-    mail = outcome.quorum.masked.mail.book.collect_shares({**answers, B: partial, FIRST: partial})
+    forged = SealedShares(answers[C].envelopes, bytes(len(answers[C].own)))
+    book = outcome.quorum.masked.mail.book
+    mail = book.collect_shares({**answers, B: partial, FIRST: partial})
     assert {name: told(why) for name, why in mail.excluded.items()} == {
         B: (BadShares, "share", B),
         FIRST: (UnknownPlatform, "share", FIRST),
     }
     assert mail.platforms == (A, C, D, "port-004")
     assert stops(lambda: mail.for_platform(B)) == (UnknownPlatform, "share", B)
+    assert told(book.collect_shares({**answers, C: forged}).excluded[C]) == (BadShares, "share", C)
+
+
+def test_of_too_few_who_is_excluded_and_why(sailed):
+    """Where phases 1 and 2 end with too few, the reason names those whose answers were wrong."""
+    ships, outcome, said = sailed
+    honest = [said["advert", name] for name in ships.names]
+    forged = [replace(advert, commitment=bytes(32)) for advert in honest[1:4]]
+    with pytest.raises(TooFewPlatforms) as caught:
+        collect_adverts(ships.terms, ships.spec(), [honest[0], *forged, honest[4]])
+    assert set(caught.value.excluded) == {B, C, D}
+    partial = {name: SealedShares({}, said["shares", name].own) for name in (B, C, D)}
+    answers = {name: said["shares", name] for name in ships.names} | partial
+    with pytest.raises(TooFewPlatforms) as caught:
+        outcome.quorum.masked.mail.book.collect_shares(answers)
+    assert set(caught.value.excluded) == {B, C, D}
 
 
 def test_of_vectors(sailed):
