@@ -11,6 +11,7 @@ it stands where the coordinator stood, and the promise to the platforms is the s
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from common.deltas import Lanes
 from common.secagg.envelopes import Receipt, Route
@@ -117,9 +118,9 @@ class Replay:
         for advert in self.adverts:
             if fault := advert_fault(advert, terms, digest):
                 raise BadAdvert("advertise", advert.platform, why=fault)
-        names = [advert.platform for advert in self.adverts]
-        if twice := sorted(name for name in set(names) if names.count(name) > 1):
-            raise BadAdvert("advertise", twice[0], why="two adverts of one platform")
+        for name, after in pairwise(sorted(advert.platform for advert in self.adverts)):
+            if name == after:
+                raise BadAdvert("advertise", name, why="two adverts of one platform")
         return collect_adverts(terms, self.spec, self.adverts)
 
     def _mail(self, book: AdvertBook) -> Mailboxes:

@@ -78,6 +78,7 @@ def test_too_few_platforms_says_who_was_left_out() -> None:
     told = TooFewPlatforms("mask", why="2 left", excluded={"visby": BadAdvert("share"), "bergen": named()})
     assert told.why == "2 left; excluded: bergen, visby"
     assert set(told.excluded) == {"bergen", "visby"}
+    assert (TooFewPlatforms("mask", "bremen").platform, TooFewPlatforms("mask").why) == ("bremen", "")
 
 
 def named() -> ProtocolAborted:

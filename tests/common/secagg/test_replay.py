@@ -192,6 +192,23 @@ CHANGES: dict[str, tuple[Change, type[ProtocolAborted], str]] = {
 }
 
 
+PHASES = {
+    "BadSpec": "advertise",
+    "BadAdvert": "advertise",
+    "BadShares": "share",
+    "BadVector": "mask",
+    "BadSurvivors": "sign",
+    "NoQuorum": "sign",
+    "WrongRelease": "unmask",
+    "an advert less": "share",
+    "a dealer from nowhere": "share",
+    "a survivor from nowhere": "mask",
+    "too few survivors": "mask",
+    "a release and its receipts less": "unmask",
+}
+"""By reason; of reasons that several phases have, by the change."""
+
+
 @pytest.fixture(scope="module")
 def finished(convoy: Any) -> tuple[Terms, Replay]:
     """F never came, E dropped out with its shares dealt, A, B, C, D are left: no spare platform anywhere."""
@@ -207,6 +224,7 @@ def test_whatever_is_changed_is_named(finished: tuple[Terms, Replay], what: str)
         change(kept).sum(terms)
     assert type(caught.value) is reason, caught.value
     assert caught.value.platform == platform
+    assert caught.value.phase == PHASES.get(what) or PHASES[reason.__name__]
 
 
 @pytest.mark.parametrize(
@@ -244,6 +262,34 @@ def test_a_survivor_less_is_another_set_than_was_signed(convoy: Any) -> None:
         fewer.sum(made.terms)
     with pytest.raises(BadSurvivors, match="sign: port-000"):
         replace(fewer, signatures=without(kept.signatures, D)).sum(made.terms)
+
+
+def test_of_several_faults_the_first_platform_by_name_is_told(finished: tuple[Terms, Replay]) -> None:
+    """In whatever order the messages are kept: two auditors who look at the same files name the same platform."""
+    terms, kept = finished
+    for what, reason, who in (
+        (
+            replace(kept, adverts=tuple(advert for advert in kept.adverts[::-1] for _ in range(2))),
+            BadAdvert,
+            A,
+        ),
+        (replace(kept, adverts=(*kept.adverts, *kept.adverts[1:3])), BadAdvert, B),
+        (replace(kept, receipts={name: {} for name in (D, C, B)}), BadShares, B),
+        (replace(kept, signatures=dict.fromkeys((D, C), bytes(64))), BadSurvivors, C),
+    ):
+        with pytest.raises(reason) as caught:
+            what.sum(terms)
+        assert caught.value.platform == who
+
+
+def test_it_is_the_same_in_whatever_order_messages_arrived(convoy: Any) -> None:
+    made = convoy(6, colluders=1)
+    outcome = made.round()
+    vectors = {name: message for kind, name, message in made.log if kind == "vector"}
+    backwards = dict(list(vectors.items())[::-1]), dict(list(outcome.released.items())[::-1])
+    kept = Replay.of(outcome.quorum, *backwards)
+    assert sorted(kept.released) == [A, B, C, D]
+    assert replace(kept, vectors=dict(list(kept.vectors.items())[::-1])).survivors == (A, B, C, D, E, F)
 
 
 def test_messages_of_another_round_do_not_fit(convoy: Any, finished: tuple[Terms, Replay]) -> None:
@@ -301,5 +347,6 @@ def test_of_the_sealed_shares_nothing_but_receipts_is_kept(convoy: Any) -> None:
 def test_a_replay_shows_no_share_and_no_lane(finished: tuple[Terms, Replay]) -> None:
     _, kept = finished
     shown = repr(kept)
-    assert "shares" not in shown
-    assert "lanes" not in shown
+    assert "receipts=" in shown
+    for hidden in ("shares", "lanes", "vectors=", "released="):
+        assert hidden not in shown
