@@ -164,5 +164,5 @@ def _check_receipt(receipt: bytes, identity: bytes, route: Route) -> None:
 
 
 def _require_known(phase: Phase, platforms: Iterable[str], known: Iterable[str]) -> None:
-    if strangers := sorted(set(platforms) - set(known)):
-        raise UnknownPlatform(phase, strangers[0], why="it did not come through the phase before")
+    if strangers := set(platforms) - set(known):
+        raise UnknownPlatform(phase, min(strangers), why="it did not come through the phase before")

@@ -224,7 +224,9 @@ def test_whatever_is_changed_is_named(finished: tuple[Terms, Replay], what: str)
         change(kept).sum(terms)
     assert type(caught.value) is reason, caught.value
     assert caught.value.platform == platform
-    assert caught.value.phase == PHASES.get(what) or PHASES[reason.__name__]
+    assert caught.value.phase == (PHASES.get(what) or PHASES[reason.__name__])
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None or caught.value.__suppress_context__
 
 
 @pytest.mark.parametrize(
@@ -276,6 +278,7 @@ def test_of_several_faults_the_first_platform_by_name_is_told(finished: tuple[Te
         (replace(kept, adverts=(*kept.adverts, *kept.adverts[1:3])), BadAdvert, B),
         (replace(kept, receipts={name: {} for name in (D, C, B)}), BadShares, B),
         (replace(kept, signatures=dict.fromkeys((D, C), bytes(64))), BadSurvivors, C),
+        (replace(kept, receipts={**kept.receipts, "pirate": {}, "corsair": {}}), UnknownPlatform, "corsair"),
     ):
         with pytest.raises(reason) as caught:
             what.sum(terms)
