@@ -11,7 +11,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from common.charter import Charter, SignedCharter
+from common.charter import Charter, Purpose, SignedCharter
 from common.deltas import Floats
 from common.errors import HanseError
 from common.evaluation import ReleasedMetrics
@@ -60,15 +60,15 @@ class Checkpoint:
         outcomes = (*self.outcomes, outcome)
         return replace(self, round=self.round + 1, state=state, outcomes=outcomes)
 
-    def retired(self) -> "Checkpoint":
-        """The same state beside a base model that no site has answered yet.
+    def retired(self, purpose: Purpose = "train") -> "Checkpoint":
+        """The same state beside a base model that no site has answered in a round of ``purpose`` yet.
 
         A site never answers twice for the same model bytes. When a crash voids a round after the sites released
         their shares, the next attempt therefore starts from the nearest float32 neighbour of one coordinate.
         What protects the platforms' users is that this attempt draws fresh noise and is charged again.
         """
-        beside = {name: _beside(getattr(self.state, name)) for name in ("parameters", "average")}
-        return replace(self, state=replace(self.state, **beside))
+        name = "average" if purpose == "metrics" else "parameters"
+        return replace(self, state=replace(self.state, **{name: _beside(getattr(self.state, name))}))
 
 
 def _beside(vector: Floats) -> Floats:

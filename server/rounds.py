@@ -71,7 +71,7 @@ def conduct(channel: Channel, folder: RunFolder, watch: Watch, service: Service 
             if retired or not _model_is_used(cohort, charter):
                 raise
             log.warning("a void round used up its base model; the next attempt starts just beside it")
-            checkpoint, retired = checkpoint.retired(), True
+            checkpoint, retired = checkpoint.retired(due), True
             folder.save(checkpoint)
             continue
         before = checkpoint.state

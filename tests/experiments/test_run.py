@@ -57,13 +57,15 @@ def test_every_cell_is_measured_at_every_platform(voyage: Any) -> None:
 
 
 def test_metrics_stay_in_the_site_folders(voyage: Any) -> None:
-    """What the coordinator has is its own folder: charter, checkpoint, and a count."""
+    """What the coordinator has is its own folder: charter, checkpoint, a count, and the version it ends with."""
     for cell in ("federated-1", "federated-eps8-1"):
         server = voyage.out / "cells" / cell / "server"
         assert {path.name for path in server.iterdir()} <= {
             "charter.json",
             "checkpoint.safetensors",
             "attempt",
+            "certificate.json",
+            "model.safetensors",
         }
         for platform in PLATFORMS:
             assert (voyage.out / "cells" / cell / "sites" / platform / "metrics.parquet").exists()

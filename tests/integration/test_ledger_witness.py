@@ -15,7 +15,7 @@ import pytest
 from common.errors import AggregationAborted
 from common.frame import Frame
 from common.privacy.accountant import Mechanism
-from common.privacy.ledger import _APPEND, Charge, Ledger, _next_head, _row
+from common.privacy.ledger import Charge, Ledger, _append, _next_head, _row
 from common.replies import ANSWER, refusal
 from common.requests import SignRequest, UnmaskRequest
 from common.secagg.errors import TooFewPlatforms
@@ -109,7 +109,7 @@ def rehashed(ledger: Ledger, change: Callable[[int, Charge], Charge | None]) -> 
                 counter += 1
                 row = _row(counter, entry.charged_at, kept)
                 head = _next_head(head, row)
-                file.execute(_APPEND, (*row, head))
+                _append(file, row, head)
     ledger.verify()
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
-from common.charter import CharterInvalid, SignedCharter
+from common.charter import CharterInvalid, Purpose, SignedCharter
 from server.checkpoint import Checkpoint, CheckpointUnreadable, RunFolder
 from server.optimizer import OptimizerState, start
 from server.outcome import RoundOutcome
@@ -172,11 +172,18 @@ def test_a_damaged_count_is_not_begun_anew(tmp_path: Path) -> None:
         run.next_attempt()
 
 
-def test_the_neighbour_of_a_model_differs_in_one_rounding_step(fleet: Make) -> None:
+@pytest.mark.parametrize(
+    ("purpose", "moves", "stays"),
+    [("train", "parameters", "average"), ("metrics", "average", "parameters")],
+)
+def test_the_neighbour_of_a_model_differs_in_one_rounding_step(
+    fleet: Make, purpose: Purpose, moves: str, stays: str
+) -> None:
+    """Of the vector that the next round of its kind opens with."""
     before = fleet().run.latest()
-    after = before.retired()
-    for name in ("parameters", "average"):  # rounds of metrics open with the average
-        moved = getattr(after.state, name) - getattr(before.state, name)
-        assert np.flatnonzero(moved).tolist() == [0]
-        assert 0 < abs(moved[0]) <= 2.0**-23
+    after = before.retired(purpose)
+    moved = getattr(after.state, moves) - getattr(before.state, moves)
+    assert np.flatnonzero(moved).tolist() == [0]
+    assert 0 < abs(moved[0]) <= 2.0**-23
+    assert getattr(after.state, stays) is getattr(before.state, stays)
     assert same(before, fleet().run.latest())
