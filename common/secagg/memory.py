@@ -109,7 +109,7 @@ class Memory:
                 raise LedgerRollback("memory", advert.platform, why=why)
             if old is not None and new.counter == old.counter and new.head != old.head:
                 raise LedgerRollback("memory", advert.platform, why=f"two heads at entry {new.counter}")
-            if new.counter < self.least.get(advert.platform, 0):
+            if new.counter < self.least.get(advert.platform, new.counter):
                 why = f"still entry {new.counter} after a release that must have been entered"
                 raise LedgerRollback("memory", advert.platform, why=why)
             seen[advert.platform] = new
@@ -127,7 +127,7 @@ class Memory:
         Refuses: nothing.
         """
         shown = {advert.platform: advert.witness.counter + 1 for advert in adverts}
-        least = {name: max(counter, self.least.get(name, 0)) for name, counter in shown.items()}
+        least = {name: max(counter, self.least.get(name, counter)) for name, counter in shown.items()}
         return replace(self, least={**self.least, **least})
 
     def to_json(self) -> str:

@@ -129,8 +129,9 @@ def test_a_vector_of_the_other_width_is_refused(convoy, ring):
     ],
 )
 def test_an_impossible_narrow_ring_is_refused(arguments, why):
-    with pytest.raises(BadTerms, match=why):
+    with pytest.raises(BadTerms, match=why) as caught:
         Ring(*arguments)
+    assert caught.value.phase == "terms"
 
 
 def test_tensors_must_be_those_of_the_vector():
@@ -140,6 +141,9 @@ def test_tensors_must_be_those_of_the_vector():
         Terms(bytes(32), roster, 1, 3, ONE)
     with pytest.raises(WrongShape, match="3 values"):
         ONE.quantise(ClippedDelta(np.zeros(3, np.float32), 1.0), 0.5, OsRandomness())
+    lanes = ONE.quantise(ClippedDelta(np.zeros(2, np.float32), 1.0), 0.5, OsRandomness()).lanes
+    with pytest.raises(WrongShape):
+        ONE.dequantise(np.insert(lanes, 0, 0))
 
 
 def test_the_terms_hash_covers_width_and_every_tensor():
