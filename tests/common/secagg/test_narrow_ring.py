@@ -142,8 +142,9 @@ def test_tensors_must_be_those_of_the_vector():
     with pytest.raises(WrongShape, match="3 values"):
         ONE.quantise(ClippedDelta(np.zeros(3, np.float32), 1.0), 0.5, OsRandomness())
     lanes = ONE.quantise(ClippedDelta(np.zeros(2, np.float32), 1.0), 0.5, OsRandomness()).lanes
-    with pytest.raises(WrongShape):
+    with pytest.raises(WrongShape) as caught:
         ONE.dequantise(np.insert(lanes, 0, 0))
+    assert caught.value.phase == "unmask"
 
 
 def test_the_terms_hash_covers_width_and_every_tensor():
