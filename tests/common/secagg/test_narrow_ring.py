@@ -139,8 +139,12 @@ def test_tensors_must_be_those_of_the_vector():
     assert Terms(bytes(32), roster, 1, 2, ONE).ring == ONE
     with pytest.raises(BadTerms, match="not those of the vector"):
         Terms(bytes(32), roster, 1, 3, ONE)
-    with pytest.raises(WrongShape, match="3 values"):
+    with pytest.raises(WrongShape, match="3 values") as caught:
         ONE.quantise(ClippedDelta(np.zeros(3, np.float32), 1.0), 0.5, OsRandomness())
+    assert caught.value.phase == "quantise"
+    with pytest.raises(OutOfBound, match="declared bound 2, clip 1") as bound:
+        ONE.quantise(ClippedDelta(np.zeros(2, np.float32), 2.0), 0.5, OsRandomness())
+    assert bound.value.phase == "quantise"
     lanes = ONE.quantise(ClippedDelta(np.zeros(2, np.float32), 1.0), 0.5, OsRandomness()).lanes
     with pytest.raises(WrongShape) as caught:
         ONE.dequantise(np.insert(lanes, 0, 0))
