@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -88,6 +89,9 @@ def test_equal_memories_have_equal_texts():
     adverts = [Advert(name, b"", b"", b"", Witness(1, bytes(32)), b"") for name in "cab"]
     texts = {Memory.empty().witness(order).to_json() for order in (adverts, adverts[::-1])}
     assert len(texts) == 1
+    known = replace(Memory.empty(), models=frozenset(("train", bytes([octet]) * 32) for octet in range(40)))
+    told = json.loads(known.to_json())["models"]
+    assert told == sorted(told)
 
 
 def test_a_reason_without_a_docstring_is_its_name():

@@ -35,6 +35,13 @@ def test_noise_is_added_to_the_values_alone_and_in_place(ring: Ring) -> None:
     ring.check_share(noised, 3, 3)
 
 
+def test_a_ring_without_room_takes_no_noise_at_all() -> None:
+    assert Ring(1.0).noised(rounded(Ring(1.0), 0.5, 0.25), whole(0, 0)).lanes[-1] == 1
+    for one in (1, -1):
+        with pytest.raises(OutOfBound):
+            Ring(1.0).noised(rounded(Ring(1.0), 0.5, 0.25), whole(one, 0))
+
+
 def test_noise_comes_back_in_the_mean() -> None:
     values = np.linspace(-1, 1, 50, dtype=np.float32)
     noise = [KeyedRandomness("noise", n).integers(2001, 50).astype(np.int32) - 1000 for n in range(3)]
