@@ -29,6 +29,7 @@ from common.secagg.errors import BadTerms
 from common.secagg.ring import Ring, Tensor
 from common.secagg.terms import Terms, fewest_platforms
 from common.shared_noise import Contribution, noise_fault
+from common.whole_sum import WholeSumTerms
 
 _SIGNED = b"hanse/charter/1"
 # Not in the signed bytes where they say what was so before them, so that older signatures still hold.
@@ -263,7 +264,7 @@ class Charter(_Frozen):
         mechanism = self.mechanism(platform, purpose) if left > 0 else None
         return [] if mechanism is None else [mechanism] * left
 
-    def _whole_sum(self, purpose: Purpose) -> StatisticsTerms | MetricsTerms | None:
+    def _whole_sum(self, purpose: Purpose) -> WholeSumTerms | None:
         """The terms of a release that is one sum over all users, where the charter has it."""
         match purpose:
             case "statistics":

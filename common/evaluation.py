@@ -9,9 +9,9 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, PositiveFloat
+from pydantic import BaseModel, ConfigDict
 
-from common.privacy.accountant import Mechanism
+from common.whole_sum import WholeSumTerms
 
 Doubles = NDArray[np.float64]
 
@@ -22,32 +22,11 @@ SYSTEMS: Final = ("shared", "text")
 SIZE: Final = 1 + len(SYSTEMS) * len(METRICS)
 """How many numbers a sum has: the users, then each system's metrics."""
 
-_TAILS: Final = 8.0  # standard deviations of noise that the ring holds beside the users' sum
 _CLEAR: Final = 10.0  # standard deviations of noise that a count of users must have
 
 
-class MetricsTerms(BaseModel):
-    """What the charter says of the metrics.
-
-    ``noise_multiplier``: standard deviation of the noise each platform adds, in units of one user's norm, 1;
-    absent with privacy off.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    noise_multiplier: PositiveFloat | None
-
-    @property
-    def mechanism(self) -> Mechanism | None:
-        """What a platform's release costs its users: one Gaussian sum over all of them, none drawn."""
-        return None if self.noise_multiplier is None else Mechanism(self.noise_multiplier, 1.0, 1)
-
-    def ring_clip(self, bucket: int) -> float:
-        """The largest number in the sum of a platform of ``bucket`` users, its noise included.
-
-        A platform that outgrew its bucket may be clipped here, after its noise: that costs no privacy.
-        """
-        return bucket + _TAILS * (self.noise_multiplier or 0.0)
+class MetricsTerms(WholeSumTerms):
+    """What the charter says of the metrics."""
 
 
 def packed(values: Doubles) -> Doubles:

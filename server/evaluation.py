@@ -1,7 +1,5 @@
 """From the one release of metrics to figures with their errors: post-processing alone."""
 
-import math
-
 import numpy as np
 
 from common.charter import Charter, CharterInvalid
@@ -17,5 +15,5 @@ def released_metrics(charter: Charter, mean: Floats, survivors: tuple[str, ...])
     """
     if charter.metrics is None:
         raise CharterInvalid("no metrics are released", where=charter.name)
-    noise = (charter.metrics.noise_multiplier or 0.0) * math.sqrt(len(survivors))
+    noise = charter.metrics.noise_of(len(survivors))
     return ReleasedMetrics.of(mean.astype(np.float64) * len(survivors), noise)

@@ -1,7 +1,5 @@
 """From the one release of statistics to the frozen map that training starts from: post-processing alone."""
 
-import math
-
 import numpy as np
 
 from common.charter import Charter, CharterInvalid
@@ -21,5 +19,4 @@ def warm_start(charter: Charter, mean: Floats, survivors: tuple[str, ...]) -> Fl
         raise CharterInvalid("no statistics to start from", where=charter.name)
     total = Moments.unpacked(mean.astype(np.float64) * len(survivors), charter.model.features)
     users = sum(charter.member(name).training.bucket for name in survivors)
-    noise = (terms.noise_multiplier or 0.0) * math.sqrt(len(survivors))
-    return flat_map(*solve(total, terms, users, noise))
+    return flat_map(*solve(total, terms, users, terms.noise_of(len(survivors))))

@@ -8,17 +8,15 @@ what is kept is W / c = I + (A + λI)⁻¹(B − cA) / c: the identity and a cor
 
 import math
 from dataclasses import dataclass, field
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
 
 from common.deltas import Floats
-from common.privacy.accountant import Mechanism
+from common.whole_sum import WholeSumTerms
 
 Doubles = NDArray[np.float64]
-_TAILS: Final = 8.0  # standard deviations of noise that the ring holds beside the users' sum
 
 
 class Ridge(BaseModel):
@@ -35,28 +33,8 @@ class Ridge(BaseModel):
     rank: PositiveInt = 32
 
 
-class StatisticsTerms(Ridge):
-    """What the charter says of the statistics.
-
-    ``noise_multiplier``: standard deviation of the noise each platform adds, in units of one user's norm, 1;
-    absent with privacy off.
-    """
-
-    noise_multiplier: PositiveFloat | None
-
-    @property
-    def mechanism(self) -> Mechanism | None:
-        """What a platform's release costs its users: one Gaussian sum over all of them, none drawn."""
-        return None if self.noise_multiplier is None else Mechanism(self.noise_multiplier, 1.0, 1)
-
-    def ring_clip(self, bucket: int) -> float:
-        """The largest coordinate that a platform of ``bucket`` users can have, its noise included.
-
-        No user adds more than 1 to a coordinate. A platform that outgrew its bucket may be clipped here, after
-        its noise: that biases the statistics and costs no privacy. One unit of rounding on a ring of 22 bits is
-        2⁻²¹ of it, below the noise for any bucket that fits (0.05 for 100,000 users).
-        """
-        return bucket + _TAILS * (self.noise_multiplier or 0.0)
+class StatisticsTerms(Ridge, WholeSumTerms):
+    """What the charter says of the statistics."""
 
 
 def packed_size(features: int) -> int:
