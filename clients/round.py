@@ -3,7 +3,6 @@
 What must never happen twice is written to disk before the answer that makes it irrevocable.
 """
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -92,7 +91,7 @@ class Round:
             request,
             _checked(model, member.charter.received(request.purpose)),
         )
-        self._spec: RoundSpec = request.spec(hashlib.sha256(model.tobytes()).digest())
+        self._spec: RoundSpec = request.spec(digest_of(model))
         self._state: Advertised | Shared | Masked | Signed | None = None
         self._finished: Signed | None = None
         self._shown: dict[str, Advert] = {}

@@ -1,11 +1,11 @@
 """The whole run as the coordinator sees it: five questions a round, one masked sum, one step, one notice."""
 
-import hashlib
 import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from common.bundle import digest_of
 from common.certificate.parts import Sum
 from common.charter import Charter, Purpose
 from common.deltas import AggregateDelta, Floats
@@ -176,7 +176,7 @@ def hold_opened(
 ) -> tuple[AggregateDelta, RoundOutcome]:
     """The five phases of ``opening``, which carries ``model``, float32; raises as :func:`hold_round`."""
     terms = charter.terms(opening.purpose)
-    spec = opening.spec(hashlib.sha256(model.tobytes()).digest())
+    spec = opening.spec(digest_of(model))
 
     digest = spec.digest(terms)
     adverts = cohort.open(opening.frame(model), lambda advert: advert_fault(advert, terms, digest))
