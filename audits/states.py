@@ -6,8 +6,9 @@ that gives a sum gives the exact one, and excludes no platform whose message arr
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
+from functools import partial
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar
 
 import numpy as np
 
@@ -25,9 +26,19 @@ from common.secagg import (
     SurvivorSignature,
     collect_adverts,
 )
-from common.secagg.errors import ProtocolAborted, ProtocolError
+from common.secagg.errors import ProtocolAborted, ProtocolError, TooFewPlatforms
 
 ABORTS: Final = (ProtocolAborted, MalformedRequest)
+
+
+class _Collected(Protocol):
+    """A state of the coordinator: it knows whom it left out."""
+
+    @property
+    def excluded(self) -> Mapping[str, ProtocolAborted]: ...
+
+
+State = TypeVar("State", bound=_Collected)
 
 
 def machines() -> Iterator[Target]:
@@ -80,41 +91,40 @@ def _clients(voyage: Voyage, other: Voyage) -> Iterator[Target]:
 def _servers(voyage: Voyage, other: Voyage) -> Iterator[Target]:
     """Each phase's answers by platform, as bytes."""
     masked = voyage.quorum.masked
-    boxes, book = masked.mail, masked.mail.book
+    boxes, book, rows = masked.mail, masked.mail.book, _rows(voyage)
 
     def adverts(answers: Value) -> None:
         read = list(_read(answers, Advert.decode).values())
-        found = collect_adverts(book.terms, book.spec, read)
         honest = {advert.platform for advert in read if advert.encode() in voyage.adverts.values()}
+        found = _fair(partial(collect_adverts, book.terms, book.spec, read), honest)
         assert set(found.platforms) == honest
-        _fair(found.excluded, honest)
 
     def shares(answers: Value) -> None:
-        found = book.collect_shares(_read(answers, SealedShares.decode))
+        read = _read(answers, SealedShares.decode)
+        found = _fair(partial(book.collect_shares, read), _unchanged(answers, voyage.sealed))
         for name in found.platforms:
             assert set(found.for_platform(name)) == set(found.platforms) - {name}
-        _fair(found.excluded, _unchanged(answers, voyage.sealed))
 
     def vectors(answers: Value) -> None:
-        found = boxes.collect_masked(_read(answers, _vector, list))
+        read = _read(answers, _vector, list)
+        found = _fair(partial(boxes.collect_masked, read), _unchanged(answers, rows))
         honest = [voyage.vectors[name].delta.lanes for name in found.survivors]
         assert np.array_equal(found.total, np.sum(honest, axis=0, dtype=np.uint32))
-        _fair(found.excluded, found.survivors)
 
     def signatures(answers: Value) -> None:
-        found = masked.collect_signatures(_read(answers, SurvivorSignature.decode))
+        read = _read(answers, SurvivorSignature.decode)
+        found = _fair(partial(masked.collect_signatures, read), _unchanged(answers, voyage.signatures))
         assert found.signatures.items() <= voyage.signatures.items()
-        _fair(found.excluded, _unchanged(answers, voyage.signatures))
 
     def releases(answers: Value) -> None:
         read = _read(answers, ReleasedShares.decode)
-        _fair(voyage.quorum.judge(read), _unchanged(answers, voyage.released))
-        assert np.array_equal(voyage.quorum.unmask(read), voyage.ships.plain_sum(masked.survivors))
+        found = _fair(partial(voyage.quorum.collect_releases, read), _unchanged(answers, voyage.released))
+        assert np.array_equal(found.unmask(), voyage.ships.plain_sum(masked.survivors))
 
     for phase, check, seed, splice in (
         ("adverts", adverts, dict(voyage.adverts), dict(other.adverts)),
         ("shares", shares, dict(voyage.sealed), dict(other.sealed)),
-        ("vectors", vectors, _rows(voyage), _rows(other)),
+        ("vectors", vectors, rows, _rows(other)),
         ("signatures", signatures, dict(voyage.signatures), dict(other.signatures)),
         ("releases", releases, dict(voyage.released), dict(other.released)),
     ):
@@ -144,12 +154,24 @@ def _read(answers: dict[str, Value], decode: Callable[[Any], Any], kind: type = 
     return found
 
 
-def _unchanged(answers: Mapping[str, Value], sent: Mapping[str, bytes]) -> list[str]:
+def _unchanged(answers: Mapping[str, Value], sent: Mapping[str, Value]) -> list[str]:
     return [name for name, data in sent.items() if answers.get(name) == data]
 
 
-def _fair(excluded: Mapping[str, ProtocolAborted], innocent: Collection[str]) -> None:
-    """Nobody is excluded whose message arrived as it was sent, and each reason may be printed."""
+def _fair(collect: Callable[[], State], innocent: Collection[str]) -> State:
+    """The next state. Nobody is excluded whose message arrived as it was sent, and each reason may be printed;
+    also where the round ends for want of platforms.
+    """
+    try:
+        found = collect()
+    except TooFewPlatforms as few:
+        _spare(few.excluded, innocent)
+        raise
+    _spare(found.excluded, innocent)
+    return found
+
+
+def _spare(excluded: Mapping[str, ProtocolAborted], innocent: Collection[str]) -> None:
     assert not set(excluded) & set(innocent)
     for why in excluded.values():
         printable(why)

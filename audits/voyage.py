@@ -67,7 +67,7 @@ class Voyage:
         states["unmask"] = kept(fourth[ME][0])
         quorum = total.collect_signatures({n: signature for n, (_, signature) in fourth.items()})
         released = {n: state.release(quorum.signatures) for n, (state, _) in fourth.items()}
-        assert np.array_equal(quorum.unmask(released), ships.plain_sum(total.survivors))
+        assert np.array_equal(quorum.collect_releases(released).unmask(), ships.plain_sum(total.survivors))
         return cls(
             ships,
             states,

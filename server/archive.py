@@ -13,9 +13,9 @@ from common.charter import Charter
 from common.deltas import Floats
 from common.files import write_atomically
 from common.requests import ReplayRequest
-from common.secagg.messages import MaskedVector, ReleasedShares
+from common.secagg.messages import MaskedVector
 from common.secagg.replay import Replay
-from common.secagg.server import Quorum
+from common.secagg.server import Releases
 from server.cohort import Cohort
 from server.optimizer import OptimizerState
 
@@ -31,7 +31,7 @@ class Archive:
 
     path: Path
     seconds: int
-    _taken: tuple[Replay, frozenset[str]] | None = None
+    _taken: tuple[Replay, tuple[str, ...]] | None = None
 
     @classmethod
     def of(cls, run: Path, charter: Charter) -> "Archive":
@@ -40,11 +40,9 @@ class Archive:
         archive.prune(time.time())
         return archive
 
-    def take(
-        self, quorum: Quorum, vectors: Mapping[str, MaskedVector], released: Mapping[str, ReleasedShares]
-    ) -> None:
+    def take(self, releases: Releases, vectors: Mapping[str, MaskedVector]) -> None:
         """Take of a round that was unmasked what its replay needs; see :class:`Replay` for what it leaves."""
-        self._taken = (Replay.of(quorum, vectors, released), frozenset(released)) if self.seconds else None
+        self._taken = (Replay.of(releases, vectors), releases.platforms) if self.seconds else None
 
     def hand_over(self, cohort: Cohort, before: OptimizerState, mean: Floats, after: OptimizerState) -> None:
         """Write the round's bundle, then tell its hash and key to the sites that came through to the end.
@@ -58,7 +56,7 @@ class Archive:
         replay, finished = taken
         bundle = Bundle(replay, arrays(before), digest_of(mean), digest_of(*arrays(after)))
         notice = self._write(bundle)
-        cohort.ask({name: notice.frame() for name in sorted(finished)}, lambda frame: frame.body)
+        cohort.ask({name: notice.frame() for name in finished}, lambda frame: frame.body)
         self.prune(time.time())
 
     def prune(self, now: float) -> None:

@@ -200,11 +200,12 @@ def hold_opened(
     released = cohort.ask(
         {name: unmask.frame() for name in quorum.signatures}, body_of(ReleasedShares.decode)
     )
-    delta = terms.ring.dequantise(quorum.unmask(released), reuse=True)
+    releases = quorum.collect_releases(released)
+    delta = terms.ring.dequantise(releases.unmask(), reuse=True)
     if archive is not None:
-        archive.take(quorum, masked, released)
+        archive.take(releases, masked)
 
-    cohort.exclude(quorum.judge(released))
+    cohort.exclude(releases.excluded)
     return delta, cohort.outcome(opening, tuple(total.survivors)).model_copy(
         update={
             "model": spec.model.hex(),

@@ -15,7 +15,7 @@ from common.secagg.messages import (
     Witness,
 )
 from common.secagg.ring import Ring
-from common.secagg.server import AdvertBook, Mailboxes, MaskedSum, Quorum, collect_adverts
+from common.secagg.server import AdvertBook, Mailboxes, MaskedSum, Quorum, Releases, collect_adverts
 from common.secagg.terms import RoundSpec, Terms
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "Memory",
     "Quorum",
     "ReleasedShares",
+    "Releases",
     "Ring",
     "RoundSpec",
     "SealedShares",

@@ -9,9 +9,10 @@ two survivors stay, and under them each single vector, for their keys were erase
 it stands where the coordinator stood, and the promise to the platforms is the same.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import TypeVar
 
 from common.deltas import Lanes
 from common.secagg.envelopes import Receipt, Route
@@ -33,9 +34,12 @@ from common.secagg.messages import (
     SurvivorSignature,
 )
 from common.secagg.rules import advert_fault, adverts_hash, sharers_hash
-from common.secagg.server import AdvertBook, Mailboxes, MaskedSum, Quorum, collect_adverts
+from common.secagg.server import AdvertBook, Mailboxes, MaskedSum, Releases, collect_adverts
 from common.secagg.terms import RoundSpec, Terms
 from common.secagg.transcript import names
+
+M = TypeVar("M")
+S = TypeVar("S", MaskedSum, Releases)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,27 +59,24 @@ class Replay:
     released: Mapping[str, ReleasedShares] = field(repr=False)
 
     @classmethod
-    def of(
-        cls, quorum: Quorum, vectors: Mapping[str, MaskedVector], released: Mapping[str, ReleasedShares]
-    ) -> "Replay":
-        """What is kept of a round that has been unmasked. ``vectors``, ``released``: all that arrived.
+    def of(cls, releases: Releases, vectors: Mapping[str, MaskedVector]) -> "Replay":
+        """What is kept of a round that has been unmasked. ``vectors``: all that arrived.
 
         Guarantee: holds vectors of survivors alone, and the t releases that the sum was unmasked with.
-        Refuses: nothing; of fewer than t faultless releases :meth:`sum` gives no sum.
+        Refuses: nothing.
         """
-        mail, book, faults = quorum.masked.mail, quorum.masked.mail.book, quorum.judge(released)
-        threshold = book.terms.threshold(book.spec.size)
-        holders = sorted(name for name in released if name not in faults)[:threshold]
+        quorum, used = releases.quorum, releases.used
+        mail = quorum.masked.mail
         return cls(
-            book.spec,
-            book.adverts,
+            mail.book.spec,
+            mail.book.adverts,
             {
-                dealer: {holder: _receipt(sealed, dealer, holder) for holder in holders}
+                dealer: {holder: _receipt(sealed, dealer, holder) for holder in used}
                 for dealer, sealed in mail.sealed.items()
             },
             {name: vectors[name] for name in quorum.masked.survivors},
             dict(quorum.signatures),
-            {holder: released[holder] for holder in holders},
+            used,
         )
 
     @property
@@ -103,13 +104,10 @@ class Replay:
         """
         mail = self._mail(self._book(terms))
         h2 = sharers_hash(mail.h1, mail.sealed)
-        masked = _collected(mail, self.vectors)
+        masked = _faultless(mail.collect_masked, self.vectors)
         self._check_signatures(terms, h2)
         answers = {name: SurvivorSignature(signature) for name, signature in self.signatures.items()}
-        quorum = masked.collect_signatures(answers)
-        for fault in quorum.judge(self.released).values():
-            raise fault
-        return quorum.unmask(self.released)
+        return _faultless(masked.collect_signatures(answers).collect_releases, self.released).unmask()
 
     def _book(self, terms: Terms) -> AdvertBook:
         self.spec.check(terms)
@@ -143,15 +141,15 @@ class Replay:
                 raise BadSurvivors("sign", name, why="it signed another survivor set")
 
 
-def _collected(mail: Mailboxes, vectors: Mapping[str, MaskedVector]) -> MaskedSum:
-    """The sum of all ``vectors``; what a coordinator leaves out for cause is here a reason to stop."""
+def _faultless(collect: Callable[[Mapping[str, M]], S], answers: Mapping[str, M]) -> S:
+    """The state after ``answers``; what a coordinator leaves out for cause is here a reason to stop."""
     try:
-        masked = mail.collect_masked(vectors)
+        state = collect(answers)
     except TooFewPlatforms as few:
         raise next(iter(few.excluded.values()), few) from None
-    for fault in masked.excluded.values():
+    for fault in state.excluded.values():
         raise fault
-    return masked
+    return state
 
 
 def _receipt(sealed: SealedShares, dealer: str, holder: str) -> bytes:

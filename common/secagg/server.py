@@ -4,7 +4,7 @@
     2 collect_shares       → Mailboxes    U2, who shared with everyone in U1
     3 collect_masked       → MaskedSum    U3, the survivors, and the sum of their vectors
     4 collect_signatures   → Quorum       who signed the survivor set
-    5 unmask               → the exact sum of the survivors' quantised updates
+    5 collect_releases     → Releases     t platforms' shares, which unmask the exact sum
 
 A platform that sends something wrong is excluded with a named reason (``excluded``); one that sends nothing
 is simply absent. The round goes on while max(t, n_min) are left, else it stops. The platforms rely on none of
@@ -229,37 +229,59 @@ class Quorum:
         """Those who signed, sorted: ask them to release."""
         return tuple(self.signatures)
 
-    def judge(self, answers: Mapping[str, ReleasedShares]) -> Excluded:
-        """Everyone excluded up to now, with those whose released shares name them as cheats.
+    def collect_releases(self, answers: Mapping[str, ReleasedShares]) -> "Releases":
+        """Phase 5: the released shares that are those their dealers signed.
 
-        Guarantee: names no platform that followed the protocol, if envelopes and answers arrived unchanged.
-        Refuses: nothing.
-        """
-        return _sift(answers, self.excluded, self._opening().fault)[1]
-
-    def unmask(self, answers: Mapping[str, ReleasedShares], threads: int = THREADS) -> Lanes:
-        """Phase 5: the sum of the survivors' quantised updates, (d + 2,), in lanes of the ring.
-
-        Guarantee: exact: every secret used opens its dealer's signed commitment; the count lane is |U3|.
-        Refuses: fewer than t faultless answers (TooFewPlatforms, naming the cheats), shares that are valid
-            but off the dealer's polynomial (BadDealer), a count that is not the number of survivors
-            (WrongSum).
+        Guarantee: holds at least t faultless releases. Names no platform that followed the protocol, if envelopes
+            and answers arrived unchanged.
+        Refuses: fewer (TooFewPlatforms, naming the cheats).
         """
         opening = self._opening()
-        good, excluded = _sift(answers, {}, opening.fault)
+        good, excluded = _sift(answers, self.excluded, opening.fault)
         needed = opening.terms.threshold(opening.spec.size)
         if len(good) < needed:
             why = f"{len(good)} valid releases, {needed} needed"
             raise TooFewPlatforms("unmask", why=why, excluded=excluded)
-        lanes = self.masked.total.copy()
-        keys = opening.masks({name: answer.shares for name, answer in good.items()})
-        apply_masks(lanes, *keys, threads=threads)
-        if lanes[COUNT_LANE] != len(self.masked.survivors):
-            why = f"{lanes[COUNT_LANE]} counted, {len(self.masked.survivors)} survived"
-            raise WrongSum("unmask", why=why)
-        return lanes
+        return Releases(self, opening, good, excluded)
 
     def _opening(self) -> Opening:
         mail, book = self.masked.mail, self.masked.mail.book
         survivors, place = frozenset(self.masked.survivors), (mail.h1, self.masked.h2)
         return Opening(book.terms, book.spec, book.digest, *place, book.book, mail.sealed, survivors)
+
+
+@dataclass(frozen=True, slots=True)
+class Releases:
+    """After phase 5: enough shares to take the masks off."""
+
+    quorum: Quorum
+    opening: Opening
+    answers: Mapping[str, ReleasedShares]
+    excluded: Excluded
+
+    @property
+    def platforms(self) -> tuple[str, ...]:
+        """Those whose release is faultless, sorted."""
+        return tuple(self.answers)
+
+    @property
+    def used(self) -> Mapping[str, ReleasedShares]:
+        """The t releases that the secrets are rebuilt from."""
+        holders = self.platforms[: self.opening.terms.threshold(self.opening.spec.size)]
+        return {holder: self.answers[holder] for holder in holders}
+
+    def unmask(self, threads: int = THREADS) -> Lanes:
+        """The sum of the survivors' quantised updates, (d + 2,), in lanes of the ring.
+
+        Guarantee: exact: every secret used opens its dealer's signed commitment; the count lane is |U3|.
+        Refuses: shares that are valid but off the dealer's polynomial (BadDealer), a count that is not the number
+            of survivors (WrongSum).
+        """
+        masked = self.quorum.masked
+        lanes = masked.total.copy()
+        keys = self.opening.masks({holder: release.shares for holder, release in self.used.items()})
+        apply_masks(lanes, *keys, threads=threads)
+        if lanes[COUNT_LANE] != len(masked.survivors):
+            why = f"{lanes[COUNT_LANE]} counted, {len(masked.survivors)} survived"
+            raise WrongSum("unmask", why=why)
+        return lanes

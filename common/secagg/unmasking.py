@@ -57,17 +57,16 @@ class Opening:
     def masks(self, released: Mapping[str, Mapping[str, bytes]]) -> tuple[list[bytes], list[bytes]]:
         """The keys of masks to add to the sum and to subtract from it.
 
-        ``released``: holder → dealer → share, of at least t faultless holders.
+        ``released``: holder → dealer → share, of t faultless holders.
 
         Guarantee: each reconstructed secret opens its dealer's signed commitment or mask key.
         Refuses: shares that rebuild something else (BadDealer).
         """
-        holders = sorted(released)[: self.terms.threshold(self.spec.size)]
-        coefficients = interpolation([self.spec.index(holder) for holder in holders])
+        coefficients = interpolation([self.spec.index(holder) for holder in released])
         plus: list[bytes] = []
         minus: list[bytes] = []
         for dealer in self.sealed:
-            secret = combine(coefficients, [released[holder][dealer] for holder in holders])
+            secret = combine(coefficients, [shares[dealer] for shares in released.values()])
             if dealer in self.survivors:
                 minus.append(self._seed_mask(dealer, secret))
             else:

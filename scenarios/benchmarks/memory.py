@@ -62,7 +62,7 @@ def _measure(dimension: int, width: int, folder: Path) -> dict[str, float]:
 
     def whole() -> None:
         quorum, released = convoy.release(mail, states, waiting)
-        convoy.ring.dequantise(quorum.unmask(released), reuse=True)
+        convoy.ring.dequantise(quorum.collect_releases(released).unmask(), reuse=True)
 
     _, coordinator = _peak(whole)
     return {"site": site / (4 * dimension), "coordinator": coordinator / (4 * dimension)}

@@ -179,7 +179,7 @@ def _threshold(held: Round) -> int:
 
 
 def _unmasked(name: str, held: Round, other: flower.Unmasking, repeats: int) -> dict[str, Any]:
-    hanse = clocked(lambda: held.quorum.unmask(held.released))
+    hanse = clocked(lambda: held.quorum.collect_releases(held.released).unmask())
     took = interleaved(repeats, {"flower": other.ready(), "hanse": hanse})
     return {
         "server_speedup_vs_flower": {name: took["flower"] / took["hanse"]},

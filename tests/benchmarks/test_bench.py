@@ -81,7 +81,7 @@ def test_the_measured_round_is_a_right_one() -> None:
     for ring in (wide(), narrow(1000)):
         held = hold(Convoy(4, 1000, ring), {1})
         assert sorted(held.vectors) == ["port-000", "port-002", "port-003"]
-        mean = ring.dequantise(held.quorum.unmask(held.released))
+        mean = ring.dequantise(held.quorum.collect_releases(held.released).unmask())
         assert (mean.platforms, mean.weight) == (3, 3 * int(0.25 * ring.weight_units) / ring.weight_units)
 
 

@@ -185,7 +185,7 @@ class Attempt:
             quorum = masked.collect_signatures({n: SurvivorSignature(s) for n, s in signatures.items()})
             frame = UnmaskRequest(signatures=signatures).frame()
             released = self.ask(dict.fromkeys(signatures, frame), body_of(ReleasedShares.decode))
-            lanes = quorum.unmask(released)
+            lanes = quorum.collect_releases(released).unmask()
         except AggregationAborted as reason:
             self.words.append(f"coordinator {type(reason).__name__}")
             return None

@@ -324,11 +324,11 @@ def test_a_state_of_another_shape_is_none(
 def test_a_vector_changed_before_it_was_kept_is_found(fleet: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     made, take = fleet(replay_days=7, rounds=1), Archive.take
 
-    def lying(archive: Archive, quorum: Any, vectors: Any, released: Any) -> None:
+    def lying(archive: Archive, releases: Any, vectors: Any) -> None:
         lanes = vectors["amber"].delta.lanes.copy()
         lanes[0] += 1
         forged = replace(vectors["amber"], delta=replace(vectors["amber"].delta, lanes=lanes))
-        take(archive, quorum, {**vectors, "amber": forged}, released)
+        take(archive, releases, {**vectors, "amber": forged})
 
     monkeypatch.setattr(Archive, "take", lying)
     sail(made)

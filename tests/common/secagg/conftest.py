@@ -16,6 +16,7 @@ from common.secagg import (
     MaskedVector,
     Quorum,
     ReleasedShares,
+    Releases,
     Ring,
     RoundSpec,
     SealedShares,
@@ -40,8 +41,13 @@ class Outcome:
 
     lanes: Lanes
     survivors: tuple[str, ...]
-    quorum: Quorum
     released: Mapping[str, ReleasedShares]
+    releases: Releases
+
+    @property
+    def quorum(self) -> Quorum:
+        """The state before the last."""
+        return self.releases.quorum
 
 
 @dataclass
@@ -138,7 +144,8 @@ class Convoy:
         for name in left("unmask", quorum.platforms):
             answer = signed[name].release(down("signatures", name, quorum.signatures))
             released[name] = up("release", name, answer)
-        return Outcome(quorum.unmask(released), total.survivors, quorum, released)
+        releases = quorum.collect_releases(released)
+        return Outcome(releases.unmask(), total.survivors, released, releases)
 
 
 @pytest.fixture(scope="session")

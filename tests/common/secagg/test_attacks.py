@@ -480,24 +480,25 @@ def test_a_wrong_share_names_its_holder_and_the_sum_is_still_right(convoy):
         {name: share for name, share in outcome.released[B].shares.items() if name != C},
     ):
         released = {**outcome.released, B: resigned(ships, B, h2, shares)}
-        assert isinstance(outcome.quorum.judge(released)[B], WrongRelease)
-        assert set(outcome.quorum.judge(released)) == {B}
-        assert np.array_equal(outcome.quorum.unmask(released), ships.plain_sum(ships.names))
+        releases = outcome.quorum.collect_releases(released)
+        assert isinstance(releases.excluded[B], WrongRelease)
+        assert set(releases.excluded) == {B}
+        assert np.array_equal(releases.unmask(), ships.plain_sum(ships.names))
 
 
 def test_a_release_that_its_platform_did_not_sign(convoy):
     outcome = convoy(4).round()
     released = {**outcome.released, B: ReleasedShares(outcome.released[B].shares, bytes(64))}
-    assert "signature" in outcome.quorum.judge(released)[B].why
-    stranger = outcome.quorum.judge({**released, "atlantis": released[B]})["atlantis"]
-    assert isinstance(stranger, UnknownPlatform)
+    excluded = outcome.quorum.collect_releases({**released, "atlantis": released[B]}).excluded
+    assert "signature" in excluded[B].why
+    assert isinstance(excluded["atlantis"], UnknownPlatform)
 
 
 def test_too_many_wrong_shares_void_the_round_and_name_the_cheats(convoy):
     outcome = convoy(4).round()
     bad = {name: ReleasedShares(outcome.released[name].shares, bytes(64)) for name in (B, C)}
     with pytest.raises(TooFewPlatforms, match=f"excluded: {B}, {C}"):
-        outcome.quorum.unmask({**outcome.released, **bad})
+        outcome.quorum.collect_releases({**outcome.released, **bad})
 
 
 @pytest.mark.parametrize(("drop", "which"), [(None, 0), ("mask", 1)], ids=["seed", "key"])

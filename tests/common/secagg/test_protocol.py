@@ -134,5 +134,7 @@ def test_rounds_share_no_bytes(convoy):
 
 def test_the_coordinator_may_ask_for_the_same_sum_twice_but_changes_nothing(convoy):
     outcome = convoy(4).round()
-    assert np.array_equal(outcome.quorum.unmask(outcome.released), outcome.lanes)
-    assert not outcome.quorum.judge(outcome.released)
+    assert np.array_equal(outcome.releases.unmask(), outcome.lanes)
+    again = outcome.quorum.collect_releases(outcome.released)
+    assert np.array_equal(again.unmask(), outcome.lanes)
+    assert not again.excluded

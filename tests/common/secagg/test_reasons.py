@@ -175,8 +175,12 @@ def test_of_releases(sailed):
         released({**honest, A: bytes(33)}),
         ReleasedShares(honest, bytes(64)),
     ):
-        assert told(outcome.quorum.judge({B: wrong})[B]) == (WrongRelease, "unmask", B)
-    assert told(outcome.quorum.judge({D: outcome.released[B]})[D]) == (UnknownPlatform, "unmask", D)
+        releases = outcome.quorum.collect_releases({**outcome.released, B: wrong, D: outcome.released[A]})
+        assert {name: told(why) for name, why in releases.excluded.items() if why.phase == "unmask"} == {
+            B: (WrongRelease, "unmask", B),
+            D: (UnknownPlatform, "unmask", D),
+        }
+        assert releases.platforms == (A, C, "port-004")
 
 
 @pytest.mark.parametrize("phase", ["advertise", "share", "mask", "sign", "unmask"])
@@ -195,9 +199,10 @@ def test_shares_that_rebuild_no_32_bytes_name_their_dealer(convoy, drop, dealer)
 def test_the_first_of_those_who_released_rebuild_the_secrets(convoy):
     """No more than t of them, so that one share too many costs nothing; whatever the order they came in."""
     outcome = convoy(5).round()
-    released = {name: dict(outcome.released[name].shares) for name in reversed(outcome.survivors)}
-    expected = outcome.quorum._opening().masks(released)
-    assert outcome.quorum._opening().masks({**released, D: {}, "port-004": {}}) == expected
+    backwards = {name: outcome.released[name] for name in reversed(outcome.survivors)}
+    releases = outcome.quorum.collect_releases(backwards)
+    assert releases.platforms == (A, B, C, D, "port-004")
+    assert releases.used == {name: outcome.released[name] for name in (A, B, C)}
 
 
 def test_a_sum_with_a_wrong_count_stops_the_last_phase(convoy, monkeypatch):

@@ -34,7 +34,7 @@ def held(convoy: Any, **options: Any) -> tuple[Any, Any, Replay]:
     made = convoy(6, colluders=1)
     outcome = made.round(**options)
     vectors = {name: message for kind, name, message in made.log if kind == "vector"}
-    return made, outcome, Replay.of(outcome.quorum, vectors, outcome.released)
+    return made, outcome, Replay.of(outcome.releases, vectors)
 
 
 @pytest.mark.parametrize("phase", ["nowhere", "advertise", "share", "mask", "sign", "unmask"])
@@ -248,7 +248,7 @@ def test_a_platform_outside_the_cohort_has_no_advert_in_it(convoy: Any) -> None:
     spec = made.spec(cohort=tuple(made.names[:5]))
     outcome = made.round(spec=spec)
     vectors = {name: message for kind, name, message in made.log if kind == "vector"}
-    kept = Replay.of(outcome.quorum, vectors, outcome.released)
+    kept = Replay.of(outcome.releases, vectors)
     seat = Seat(F, made.keys[F], made.terms, spec, spec.digest(made.terms))
     advert = signed_advert(seat, Secrets.fresh(), Witness(1, bytes(32)))
     assert np.array_equal(kept.sum(made.terms), outcome.lanes)
@@ -289,8 +289,8 @@ def test_it_is_the_same_in_whatever_order_messages_arrived(convoy: Any) -> None:
     made = convoy(6, colluders=1)
     outcome = made.round()
     vectors = {name: message for kind, name, message in made.log if kind == "vector"}
-    backwards = dict(list(vectors.items())[::-1]), dict(list(outcome.released.items())[::-1])
-    kept = Replay.of(outcome.quorum, *backwards)
+    backwards = outcome.quorum.collect_releases(dict(list(outcome.released.items())[::-1]))
+    kept = Replay.of(backwards, dict(list(vectors.items())[::-1]))
     assert sorted(kept.released) == [A, B, C, D]
     assert replace(kept, vectors=dict(list(kept.vectors.items())[::-1])).survivors == (A, B, C, D, E, F)
 

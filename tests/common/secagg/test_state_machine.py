@@ -182,7 +182,7 @@ class Convoy(RuleBasedStateMachine):
         try:
             book = collect_adverts(self.ships.terms, attempt.spec, list(attempt.adverts.values()))
             masked = book.collect_shares(attempt.sealed).collect_masked(attempt.vectors)
-            lanes = masked.collect_signatures(attempt.signatures).unmask(attempt.released)
+            lanes = masked.collect_signatures(attempt.signatures).collect_releases(attempt.released).unmask()
         except ProtocolAborted as reason:
             assert reason.phase in ("advertise", "share", "mask", "sign", "unmask")
             assert reason.hint
