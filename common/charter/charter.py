@@ -1,28 +1,29 @@
-"""What the platforms agreed before any private row was read: roster, thresholds, ring, model, privacy.
-
-Every platform signs the same bytes and every site pins them; the coordinator can change none of it.
-"""
+"""The agreement itself, refused where it could not be kept, and what follows from it for each kind of round."""
 
 import hashlib
 import json
 import math
-from pathlib import Path
-from typing import Annotated, Final, Literal, Self, get_args
+from typing import Annotated, Literal, Self
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
+from common.charter.parts import (
+    PURPOSES,
+    CharterInvalid,
+    Frozen,
+    Member,
+    ModelTerms,
+    Name,
+    Purpose,
+    ServerTraining,
+    TensorClip,
+)
 from common.data.split import DAY
-from common.errors import HanseError
 from common.evaluation import SIZE, MetricsTerms
-from common.files import write_atomically
 from common.model.base import map_size
 from common.model.closed_form import StatisticsTerms, packed_size
-from common.model.training import LocalTraining, Size
 from common.privacy.accountant import AnyMechanism
 from common.privacy.noise import largest_noise
-from common.privacy.plan import PrivacyPlan
 from common.privacy.shared import SharedNoisePlan
 from common.robust import RobustTerms
 from common.secagg.errors import BadTerms
@@ -36,62 +37,8 @@ _SIGNED = b"hanse/charter/1"
 _LATER = ("ring_width", "ring_tensors", "replay_days", "robust", "statistics", "metrics")
 _SUM_OF_SHARES = 1e-9  # ten tenths need not sum to exactly 1
 
-Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
-Purpose = Literal["train", "statistics", "metrics"]
-"""What a round is held for: each kind of release has rounds, a ring and a charge of its own."""
-PURPOSES: Final = get_args(Purpose)
 
-
-class CharterInvalid(HanseError):
-    """The charter is not what every platform on its roster signed."""
-
-    exit_code = 2
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Member(_Frozen):
-    """One platform: its key, its contract weight, how it trains and what it may spend."""
-
-    platform: Name
-    public_key: Digest
-    weight: PositiveFloat
-    training: LocalTraining
-    privacy: PrivacyPlan | SharedNoisePlan | None
-
-
-class ModelTerms(_Frozen):
-    """The shared model, pinned: dial, feature width, and digests of encoder, feature basis and layout."""
-
-    size: Size
-    features: PositiveInt
-    parameters: PositiveInt
-    encoder: Digest
-    basis: Digest
-    layout: Digest
-
-
-class TensorClip(_Frozen):
-    """One tensor of the vector and its largest coordinate on a ring of 16 bits."""
-
-    size: PositiveInt
-    clip: PositiveFloat
-
-
-class ServerTraining(_Frozen):
-    """The coordinator's optimiser (FedAdam; Reddi et al., 2021) and the averaging of released parameters."""
-
-    learning_rate: PositiveFloat = 0.03
-    beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    beta2: Annotated[float, Field(ge=0, lt=1)] = 0.99
-    epsilon: PositiveFloat = 1e-4
-    average: Annotated[float, Field(ge=0, lt=1)] = 0.5
-
-
-class Charter(_Frozen):
+class Charter(Frozen):
     """The whole agreement.
 
     With ``privacy="local"`` every platform's own noise makes all it emits (ε, δ)-DP and ``seed`` is absent;
@@ -305,51 +252,3 @@ class Charter(_Frozen):
             ring = Ring(self.ring_clip, self.ring_bits, self.ring_width, tensors, noise)
             dimension = self.model.parameters
         return Terms(self.digest(), roster, self.colluders, dimension, ring)
-
-
-class SignedCharter(_Frozen):
-    """A charter and the signatures of its members, by platform, in hexadecimal."""
-
-    charter: Charter
-    signatures: dict[str, str] = Field(default_factory=dict)
-
-    def signed_by(self, platform: str, identity: Ed25519PrivateKey) -> "SignedCharter":
-        """The same charter with one more signature."""
-        signature = identity.sign(self.charter.digest()).hex()
-        return SignedCharter(charter=self.charter, signatures={**self.signatures, platform: signature})
-
-    def verified(self) -> Charter:
-        """The charter, once every member's signature holds (Ed25519, RFC 8032).
-
-        Raises:
-            CharterInvalid: naming the first platform whose signature is missing or wrong.
-        """
-        for member in self.charter.members:
-            key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(member.public_key))
-            try:
-                key.verify(bytes.fromhex(self.signatures[member.platform]), self.charter.digest())
-            except KeyError:
-                raise CharterInvalid(f"{member.platform} has not signed", where=self.charter.name) from None
-            except (InvalidSignature, ValueError):
-                raise CharterInvalid(
-                    f"the signature of {member.platform} is not over this charter", where=self.charter.name
-                ) from None
-        return self.charter
-
-    def save(self, path: Path) -> None:
-        """Write the charter as JSON, atomically."""
-        write_atomically(path, self.model_dump_json(indent=2).encode(), mode=0o644)
-
-    @classmethod
-    def load(cls, path: Path) -> "SignedCharter":
-        """Read a charter; it is not trusted before :meth:`verified`.
-
-        Raises:
-            CharterInvalid: when there is no readable charter at ``path``.
-        """
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except (OSError, ValueError) as error:
-            raise CharterInvalid(
-                "no readable charter", where=str(path), why=type(error).__name__, hint="draft and sign again"
-            ) from error
