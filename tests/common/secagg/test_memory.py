@@ -1,5 +1,6 @@
 """What a site remembers: replays, base models and ledgers, through any order of events and through JSON."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -109,6 +110,18 @@ def test_json_round_trip():
     memory = Memory.empty().admit(SPEC).released(SPEC).witness([advert(2**63)])
     assert Memory.from_json(memory.to_json()) == memory
     assert Memory.from_json(Memory.empty().to_json()) == Memory.empty()
+
+
+def test_equal_memories_have_one_text():
+    """Its sets have another order in each process, the text has not."""
+    memory = Memory.empty()
+    for number in range(20):
+        spec = replace(SPEC, round=4 + number, nonce=bytes([number]) * 16, model=bytes([number]) * 32)
+        memory = memory.admit(spec).released(spec)
+    content = json.loads(memory.to_json())
+    assert content["nonces"] == [f"{number:02x}" * 16 for number in range(20)]
+    assert content["models"] == [["training", f"{number:02x}" * 32] for number in range(20)]
+    assert Memory.from_json(memory.to_json()) == memory
 
 
 @pytest.mark.parametrize(
