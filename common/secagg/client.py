@@ -126,8 +126,8 @@ class Shared:
         """
         own, kept = self._secrets.take("mask")
         sharers = sorted({*sealed, self.seat.me})
-        if strangers := sorted(set(sealed) - (set(self.peers) - {self.seat.me})):
-            raise UnknownPlatform("mask", strangers[0], why="sent shares without an advert")
+        if strangers := set(sealed) - (set(self.peers) - {self.seat.me}):
+            raise UnknownPlatform("mask", min(strangers), why="sent shares without an advert")
         require_enough("mask", sharers, self.seat.terms, self.seat.spec)
         held = {dealer: self._open(dealer, envelope, own) for dealer, envelope in sealed.items()}
         shares = {**held, self.seat.me: kept}
@@ -196,9 +196,9 @@ class Masked:
         held, alive = self._held.take("sign"), frozenset(survivors)
         if self.seat.me not in alive:
             raise BadSurvivors("sign", self.seat.me, why="this platform sent its vector and is left out")
-        if strangers := sorted(alive - set(self.sharers)):
+        if strangers := alive - set(self.sharers):
             raise BadSurvivors(
-                "sign", strangers[0], why="it dealt no shares, so no mask of its could come off"
+                "sign", min(strangers), why="it dealt no shares, so no mask of its could come off"
             )
         require_enough("sign", alive, self.seat.terms, self.seat.spec)
         signature = sign(self.seat.identity, "survivors", self.h2, names(alive))
