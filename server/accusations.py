@@ -4,17 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from common.errors import AggregationAborted
-from common.secagg.errors import BadDealer, BadShares, ProtocolAborted, TooFewPlatforms
+from common.secagg.errors import BadDealer, BadShares, BadSurvivors, ProtocolAborted, WrongRelease
 
 
 @dataclass
 class Accusations:
     """What was held against platforms in one round.
 
-    Some faults the coordinator sees for itself: a receipt that its dealer did not sign, shares off the dealer's
-    polynomial. Whether an envelope opens, and whether a ledger went back, only the receiver sees. Its word is a
-    claim, and a liar costs itself the round; so a platform is left out only on the word of more platforms than
-    may lie, one of which is honest then.
+    Some faults the coordinator sees for itself: a receipt that its dealer did not sign, a signature on other
+    survivors than were told, a share that is not the one dealt, shares off the dealer's polynomial. Whether an
+    envelope opens, and whether a ledger went back, only the receiver sees. Its word is a claim, and a liar costs
+    itself the round; so a platform is left out only on the word of more platforms than may lie, one of which is
+    honest then.
     """
 
     claimed: dict[str, set[str]] = field(default_factory=dict)
@@ -26,16 +27,19 @@ class Accusations:
             self.claimed.setdefault(accused, set()).add(accuser)
 
     def prove(self, faults: Mapping[str, ProtocolAborted]) -> None:
-        """Note what the coordinator checked itself; of the faults, those that would void round after round."""
-        self.proven |= {name for name, why in faults.items() if isinstance(why, BadShares | BadDealer)}
+        """Note what the coordinator checked itself; of the faults, those that would void round after round.
+
+        A wrong vector is not among them: it is left out of the sum before it costs the others anything.
+        """
+        spoiling = BadShares | BadDealer | BadSurvivors | WrongRelease
+        self.proven |= {name for name, why in faults.items() if isinstance(why, spoiling)}
 
     def learn(self, reason: AggregationAborted) -> None:
         """Note whom the end of a void round proves guilty."""
-        match reason:
-            case BadDealer(platform=name):
-                self.proven.add(name)
-            case TooFewPlatforms(excluded=faults):
-                self.prove(faults)
+        if isinstance(reason, ProtocolAborted):
+            self.prove(reason.excluded)
+        if isinstance(reason, BadDealer):
+            self.proven.add(reason.platform)
 
     def culprits(self, colluders: int) -> frozenset[str]:
         """Whoever is proven guilty, or accused by more than ``colluders`` platforms."""

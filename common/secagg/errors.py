@@ -1,7 +1,7 @@
 """The reasons secure aggregation stops: one class per reason. Its docstring is the reason, then the remedy.
 
 AggregationAborted
-└── ProtocolAborted         carries the phase and the platform
+└── ProtocolAborted         carries the phase, the platform, and whom the phases before it excluded
     ├── BadTerms            the charter's numbers protect nobody
     ├── BadSpec             the round's specification breaks the charter
     ├── ProtocolError       bytes or names that are no message of this protocol
@@ -37,11 +37,21 @@ class ProtocolAborted(AggregationAborted):
     Start another attempt; if it stops again, read the sites' logs.
     """
 
-    def __init__(self, phase: Phase, platform: str = "", *, why: str = "", hint: str = "") -> None:
+    def __init__(
+        self,
+        phase: Phase,
+        platform: str = "",
+        *,
+        why: str = "",
+        hint: str = "",
+        excluded: "Mapping[str, ProtocolAborted] | None" = None,
+    ) -> None:
         reason, _, remedy = (self.__doc__ or type(self).__name__).partition("\n\n")
         where = f"{phase}: {platform}" if platform else phase
-        super().__init__(_sentence(reason), where=where, why=why, hint=hint or _sentence(remedy))
+        names = f"; excluded: {', '.join(sorted(excluded))}" if excluded else ""
+        super().__init__(_sentence(reason), where=where, why=why + names, hint=hint or _sentence(remedy))
         self.phase, self.platform = phase, platform
+        self.excluded: Mapping[str, ProtocolAborted] = dict(excluded or {})
 
 
 def _sentence(docstring: str) -> str:
@@ -81,19 +91,6 @@ class TooFewPlatforms(ProtocolAborted):
 
     Wait until more platforms are within reach, then start again; what was refused is in their logs.
     """
-
-    def __init__(
-        self,
-        phase: Phase,
-        platform: str = "",
-        *,
-        why: str = "",
-        hint: str = "",
-        excluded: Mapping[str, ProtocolAborted] | None = None,
-    ) -> None:
-        self.excluded: Mapping[str, ProtocolAborted] = dict(excluded or {})
-        names = f"; excluded: {', '.join(sorted(self.excluded))}" if self.excluded else ""
-        super().__init__(phase, platform, why=why + names, hint=hint)
 
 
 class BadAdvert(ProtocolAborted):

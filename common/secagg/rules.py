@@ -101,7 +101,7 @@ def require_enough(
     ``excluded``: who was left out for cause, and why, where the asker knows.
 
     Guarantee: after it, at least max(t, n_min) are left, with t from the cohort in the signed specification.
-    Refuses: fewer (TooFewPlatforms, which carries ``excluded``).
+    Refuses: fewer (TooFewPlatforms, naming ``excluded``).
     """
     least = terms.floor(spec.size)
     if len(left) < least:

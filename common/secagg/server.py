@@ -199,12 +199,13 @@ class MaskedSum:
         """Phase 4: the signatures on the survivor set.
 
         Guarantee: holds at least t valid signatures, so every honest signer will release.
-        Refuses: fewer (NoQuorum).
+        Refuses: fewer (NoQuorum, naming those who signed something else).
         """
         good, excluded = _sift(answers, self.excluded, self._signature_fault)
         terms, spec = self.mail.book.terms, self.mail.book.spec
-        if len(good) < terms.threshold(spec.size):
-            raise NoQuorum("sign", why=f"{len(good)} signatures, {terms.threshold(spec.size)} needed")
+        needed = terms.threshold(spec.size)
+        if len(good) < needed:
+            raise NoQuorum("sign", why=f"{len(good)} signatures, {needed} needed", excluded=excluded)
         return Quorum(self, {name: answer.signature for name, answer in good.items()}, excluded)
 
     def _signature_fault(self, name: str, answer: SurvivorSignature) -> ProtocolAborted | None:

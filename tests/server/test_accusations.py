@@ -12,13 +12,15 @@ from common.secagg import seat
 from common.secagg.errors import (
     BadDealer,
     BadShares,
+    BadSurvivors,
     BadVector,
     LedgerRollback,
+    NoQuorum,
     TooFewPlatforms,
     UnknownPlatform,
     WrongRelease,
 )
-from common.secagg.messages import SealedShares
+from common.secagg.messages import ReleasedShares, SealedShares, SurvivorSignature
 from common.secagg.shamir import split
 from server.accusations import Accusations
 from server.outcome import RoundOutcome
@@ -152,6 +154,32 @@ def test_a_dealer_off_its_polynomial_is_left_out_and_the_model_retired(
     assert all("salt" not in outcome.cohort for outcome in watched)
 
 
+@pytest.mark.parametrize(
+    ("phase", "lie", "attempts"),
+    [
+        ("sign", SurvivorSignature(bytes(64)).encode(), [2, 3]),
+        ("unmask", ReleasedShares({}, bytes(64)).encode(), [3, 4]),
+    ],
+)
+def test_a_liar_who_voids_a_round_with_a_slow_platform_is_left_out_of_the_next(
+    fleet: Make, phase: str, lie: bytes, attempts: list[int]
+) -> None:
+    """Of four answers three are needed: salt's is worthless, and amber's is late once."""
+    late = [True]
+
+    def relay(address: int, frame: Frame, site: Handle) -> Frame | None:
+        answer = site(frame)
+        if frame.kind != phase or answer.kind == REFUSED:
+            return answer
+        if address == 2:
+            return Frame(answer.kind, lie)
+        return None if address == 0 and late and late.pop() else answer
+
+    watched, _ = run(fleet(rounds=2), relay)
+    assert [outcome.attempt for outcome in watched] == attempts
+    assert [outcome.cohort for outcome in watched] == [("amber", "herring", "timber")] * 2
+
+
 def test_without_its_culprits_a_cohort_that_is_too_small_ends_the_run(fleet: Make) -> None:
     made = fleet("amber", "herring", "salt")
     with pytest.raises(TooFewPlatforms, match="1 of 3 are left") as caught:
@@ -196,4 +224,6 @@ def test_what_the_coordinator_saw_itself_needs_no_votes() -> None:
     held.learn(TooFewPlatforms("share", excluded={"amber": BadShares("share", "amber")}))
     held.learn(TooFewPlatforms("share", excluded={"timber": UnknownPlatform("share", "timber")}))
     held.learn(WrongRelease("unmask", "herring"))
-    assert held.culprits(9) == {"salt", "cogs", "amber"}
+    held.learn(NoQuorum("sign", excluded={"visby": BadSurvivors("sign", "visby")}))
+    held.learn(TooFewPlatforms("unmask", excluded={"kolberg": WrongRelease("unmask", "kolberg")}))
+    assert held.culprits(9) == {"salt", "cogs", "amber", "visby", "kolberg"}

@@ -189,6 +189,17 @@ def test_a_round_stops_in_the_phase_in_which_too_few_are_left(convoy, phase):
     assert stops(lambda: convoy(3).round({phase: [A, B]})) == (kind, phase, "")
 
 
+def test_without_a_quorum_those_who_signed_something_else_are_named(sailed):
+    _, outcome, said = sailed
+    answers = {A: said["signature", A], B: SurvivorSignature(bytes(64)), D: said["signature", A]}
+    with pytest.raises(NoQuorum, match=f"1 signatures, 3 needed; excluded: {B}, {D}") as caught:
+        outcome.quorum.masked.collect_signatures(answers)
+    assert {name: told(why) for name, why in caught.value.excluded.items()} == {
+        B: (BadSurvivors, "sign", B),
+        D: (UnknownPlatform, "sign", D),
+    }
+
+
 @pytest.mark.parametrize(("drop", "dealer"), [({}, A), ({"mask": [A]}, A)], ids=["seed", "key"])
 def test_shares_that_rebuild_no_32_bytes_name_their_dealer(convoy, drop, dealer):
     opening = convoy(4).round(drop).quorum._opening()
