@@ -41,6 +41,12 @@ class Accusations:
         if isinstance(reason, BadDealer):
             self.proven.add(reason.platform)
 
+    def absorb(self, other: "Accusations") -> None:
+        """Note all that was held against platforms in a part of the round."""
+        for accused, accusers in other.claimed.items():
+            self.claimed.setdefault(accused, set()).update(accusers)
+        self.proven |= other.proven
+
     def culprits(self, colluders: int) -> frozenset[str]:
         """Whoever is proven guilty, or accused by more than ``colluders`` platforms."""
         accused = {name for name, accusers in self.claimed.items() if len(accusers) > colluders}

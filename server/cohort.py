@@ -97,9 +97,13 @@ class Cohort:
             log.warning("%s is excluded: %s", name, why)
 
     def absorb(self, group: "Cohort") -> None:
-        """Add the account of a group that ran beside others: bytes add up, the slowest group's seconds count."""
+        """Add the account of a group that ran beside others: bytes add up, the slowest group's seconds count.
+
+        Accusations are gathered, a platform's word against another once however many groups heard it.
+        """
         self.dropped.update(group.dropped)
         self.refusals.update(group.refusals)
+        self.accusations.absorb(group.accusations)
         self.meter.absorb(group.meter)
 
     def outcome(self, opening: AdvertiseRequest, survivors: tuple[str, ...]) -> RoundOutcome:

@@ -26,9 +26,16 @@ class Drawn:
 
 
 def draw_groups(
-    cohort: Cohort, charter: Charter, robust: RobustTerms, checkpoint: Checkpoint, folder: RunFolder
+    cohort: Cohort,
+    charter: Charter,
+    robust: RobustTerms,
+    checkpoint: Checkpoint,
+    folder: RunFolder,
+    roster: tuple[str, ...],
 ) -> Drawn:
-    """Draw until everyone who committed has revealed; who does not is left out of this round's next draw.
+    """Draw until everyone of ``roster`` who committed has revealed.
+
+    Who does not is left out of this round's next draw.
 
     Raises:
         DrawsUsedUp: when the charter allows no further draw for this round.
@@ -39,7 +46,7 @@ def draw_groups(
         request = _next(charter, checkpoint, folder)
         try:
             request.place().check(robust.draws)
-            return _draw(cohort, terms, request, robust.least_groups)
+            return _draw(cohort, terms, request, robust.least_groups, roster)
         except DrawsUsedUp as last:
             raise last from withheld
         except WithheldReveal as reason:
@@ -55,13 +62,16 @@ def _next(charter: Charter, checkpoint: Checkpoint, folder: RunFolder) -> Commit
     return CommitRequest(run=run, round=number, attempt=attempt, draw=attempt - before)
 
 
-def _draw(cohort: Cohort, terms: Terms, request: CommitRequest, least: int) -> Drawn:
+def _draw(cohort: Cohort, terms: Terms, request: CommitRequest, least: int, roster: tuple[str, ...]) -> Drawn:
     draw = request.place()
     place = draw.digest(terms)
+
+    def fault(one: Commitment) -> str:
+        # A draw is begun at every address, so whoever is left out of the run commits as well.
+        return commitment_fault(one, terms, place) or ("" if one.platform in roster else "it is left out")
+
     cohort.address.clear()  # who is where is learned anew
-    met = cohort.meet(
-        request.frame(), body_of(Commitment.decode), lambda one: commitment_fault(one, terms, place)
-    )
+    met = cohort.meet(request.frame(), body_of(Commitment.decode), fault)
     ballot = Ballot.of(terms, draw, [one for one in met if one.platform not in cohort.dropped], least)
     ask = RevealRequest(commitments=tuple(one.encode() for one in ballot.commitments)).frame()
     told = cohort.ask(dict.fromkeys(ballot.platforms, ask), body_of(Reveal.decode))

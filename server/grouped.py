@@ -29,20 +29,23 @@ def hold_in_groups(
     robust: RobustTerms,
     checkpoint: Checkpoint,
     folder: RunFolder,
+    roster: tuple[str, ...],
     hold_opened: HoldOpened,
 ) -> tuple[Sums, RoundOutcome]:
-    """Each group's sum, or the reason it has none, and the account of the whole round.
+    """Each group's sum, or the reason it has none, and the account of the whole round; asks ``roster``.
+
+    What platforms say of others in their group, and what the reason of a void group proves, is held in ``cohort``.
 
     Raises:
         AggregationAborted: when no groups can be drawn, or none of them gives a sum.
     """
-    drawn = draw_groups(cohort, charter, robust, checkpoint, folder)
+    drawn = draw_groups(cohort, charter, robust, checkpoint, folder, roster)
     whole = AdvertiseRequest(
         run=charter.digest().hex(),
         round=checkpoint.round + 1,
         attempt=drawn.attempt,
         nonce=os.urandom(16),
-        cohort=tuple(member.platform for member in charter.members),
+        cohort=roster,
         reveals=drawn.reveals,
     )
     crews: dict[int, Cohort] = {}
@@ -59,6 +62,7 @@ def hold_in_groups(
     survivors: list[str] = []
     for group, found in zip(drawn.groups, results, strict=True):
         if isinstance(found, AggregationAborted):
+            cohort.accusations.learn(found)
             sums[group] = found
         else:
             sums[group] = found[0]
@@ -73,7 +77,7 @@ def hold_in_groups(
 
 
 def _tell(cohort: Cohort, whole: AdvertiseRequest, crews: Mapping[tuple[str, ...], Cohort]) -> None:
-    """Gather the groups' accounts: who is missing, since which phase, and what everything took."""
+    """Gather the groups' accounts: who is missing, since which phase, who is accused, and what all took."""
     cohort.dropped.update({name: CommitRequest.kind for name in whole.cohort if name not in cohort.address})
     for group, crew in crews.items():
         cohort.dropped.update({name: whole.kind for name in group if name not in crew.address})

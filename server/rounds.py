@@ -13,6 +13,7 @@ from common.errors import AggregationAborted, PrivacyRefused
 from common.replies import body_of, masked_vector
 from common.requests import AdvertiseRequest, ShareRequest, SignRequest, UnmaskRequest, UploadRequest
 from common.secagg.errors import BaseModelReleased
+from common.secagg.groups import group_count
 from common.secagg.messages import ReleasedShares, SealedShares, SurvivorSignature
 from common.secagg.rules import advert_fault
 from common.secagg.server import collect_adverts
@@ -126,7 +127,7 @@ def _hold(
         return delta.mean, outcome
     robust = charter.robust
     if robust and charter.groups:
-        sums, outcome = hold_in_groups(cohort, charter, robust, checkpoint, folder, hold_opened)
+        sums, outcome = hold_in_groups(cohort, charter, robust, checkpoint, folder, roster, hold_opened)
     else:
         delta, outcome = hold_round(cohort, charter, checkpoint, folder, roster, archive)
         if robust is None:
@@ -215,10 +216,11 @@ def hold_opened(
 
 
 def _without_culprits(roster: tuple[str, ...], cohort: Cohort, charter: Charter) -> tuple[str, ...]:
-    """Who is asked next: all but the culprits, unless too few would be left for a sum."""
+    """Who is asked next: all but the culprits, unless too few would be left for a sum, or for the groups."""
     culprits = cohort.accusations.culprits(charter.colluders)
     left = tuple(name for name in roster if name not in culprits)
-    if left == roster or len(left) < charter.terms().n_min:
+    groups = group_count(len(charter.members), len(left), charter.terms().n_min)
+    if left == roster or groups < (charter.groups.least_groups if charter.groups else 1):
         return roster
     log.warning("left out from now on: %s", ", ".join(sorted(culprits & set(roster))))
     return left
