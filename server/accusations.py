@@ -9,7 +9,7 @@ from common.secagg.errors import BadDealer, BadShares, BadSurvivors, ProtocolAbo
 
 @dataclass
 class Accusations:
-    """What was held against platforms in one round.
+    """What was held against platforms so far.
 
     Some faults the coordinator sees for itself: a receipt that its dealer did not sign, a signature on other
     survivors than were told, a share that is not the one dealt, shares off the dealer's polynomial. Whether an

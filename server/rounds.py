@@ -17,6 +17,7 @@ from common.secagg.groups import group_count
 from common.secagg.messages import ReleasedShares, SealedShares, SurvivorSignature
 from common.secagg.rules import advert_fault
 from common.secagg.server import collect_adverts
+from server.accusations import Accusations
 from server.archive import Archive
 from server.channel import Channel, Meter
 from server.checkpoint import Checkpoint, RunFolder
@@ -48,7 +49,8 @@ class Service:
 def conduct(channel: Channel, folder: RunFolder, watch: Watch, service: Service | None = None) -> Checkpoint:
     """Hold every round that is left, saving each before the next begins: statistics, training, metrics.
 
-    A platform that a round finds guilty of spoiling it is left out of those that follow.
+    A platform that is found guilty of spoiling a round is left out of those that follow. Words against one add up
+    over the whole run: however they are spread over its rounds, no more than the charter's colluders lie.
 
     Raises:
         AggregationAborted: when too few platforms are left for a sum; finished rounds stay.
@@ -58,15 +60,15 @@ def conduct(channel: Channel, folder: RunFolder, watch: Watch, service: Service 
     charter, checkpoint = folder.charter(), folder.latest()
     service, retired, roster = service or Service(), False, roster_of(charter)
     require_score(charter, service.score)
-    archive = Archive.of(folder.path, charter)
+    archive, accusations = Archive.of(folder.path, charter), Accusations()
     while due := _due(charter, checkpoint):
-        cohort = Cohort(Meter(channel, service.timeout))
+        cohort = Cohort(Meter(channel, service.timeout), accusations=accusations)
         try:
             mean, outcome = _hold(cohort, charter, checkpoint, folder, roster, archive)
         except AggregationAborted as reason:
             _refuse_with(cohort, charter, reason)
-            cohort.accusations.learn(reason)
-            if (smaller := _without_culprits(roster, cohort, charter)) != roster:
+            accusations.learn(reason)
+            if (smaller := _without_culprits(roster, accusations, charter)) != roster:
                 roster = smaller
                 continue
             if retired or not _model_is_used(cohort, charter):
@@ -84,7 +86,7 @@ def conduct(channel: Channel, folder: RunFolder, watch: Watch, service: Service 
             checkpoint = replace(checkpoint, metrics=metrics, measured=outcome)
         else:
             checkpoint = settle(charter, checkpoint, mean, outcome, service.score)
-        retired, roster = False, _without_culprits(roster, cohort, charter)
+        retired, roster = False, _without_culprits(roster, accusations, charter)
         folder.save(checkpoint)
         if mean is not None:
             archive.hand_over(cohort, before, mean, checkpoint.state)
@@ -215,9 +217,9 @@ def hold_opened(
     )
 
 
-def _without_culprits(roster: tuple[str, ...], cohort: Cohort, charter: Charter) -> tuple[str, ...]:
+def _without_culprits(roster: tuple[str, ...], accusations: Accusations, charter: Charter) -> tuple[str, ...]:
     """Who is asked next: all but the culprits, unless too few would be left for a sum, or for the groups."""
-    culprits = cohort.accusations.culprits(charter.colluders)
+    culprits = accusations.culprits(charter.colluders)
     left = tuple(name for name in roster if name not in culprits)
     groups = group_count(len(charter.members), len(left), charter.terms().n_min)
     if left == roster or groups < (charter.groups.least_groups if charter.groups else 1):

@@ -191,6 +191,21 @@ def test_a_liar_who_voids_a_round_with_a_slow_platform_is_left_out_of_the_next(
     assert [outcome.cohort for outcome in watched] == [("amber", "herring", "timber")] * 2
 
 
+def test_words_add_up_over_the_rounds_of_a_run(fleet: Make) -> None:
+    """Two may lie. salt spoils two envelopes a round, each time others': the third victim is one too many."""
+    seen, seven = Openings(), (*SIX, "visby")
+    victims = {1: ("amber", "cogs"), 2: ("cogs", "herring")}
+
+    def relay(address: int, frame: Frame, site: Handle) -> Frame:
+        seen.see(address, frame)
+        return spoiling(seven.index("salt"), *victims.get(seen.number, ()))(address, frame, site)
+
+    watched, tape = run(fleet(*seven, colluders=2, rounds=3), relay)
+    assert refused_uploads(tape) == [b"4 BadShares salt"] * 4
+    assert [outcome.cohort for outcome in watched] == [seven, seven, tuple(n for n in seven if n != "salt")]
+    assert [set(outcome.dropped) for outcome in watched] == [{"amber", "cogs"}, {"cogs", "herring"}, set()]
+
+
 def test_without_its_culprits_a_cohort_that_is_too_small_ends_the_run(fleet: Make) -> None:
     made = fleet("amber", "herring", "salt")
     with pytest.raises(TooFewPlatforms, match="1 of 3 are left") as caught:
