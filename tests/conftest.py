@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from clients.config import CeilingConfig, SiteConfig, SiteFolder
 from clients.site import Site
+from common.certificate.parts import Certificate, Statement
 from common.charter import Charter, Member, ModelTerms, ServerTraining, SignedCharter
 from common.deltas import AdapterDelta, Floats
 from common.frame import Frame
@@ -245,7 +246,7 @@ class Fleet:
     def again(self, **changes: Any) -> "Fleet":
         """The same sites under another charter."""
         run = self.run.path.with_name(f"{self.run.path.name}-again")
-        return Fleet.of(self.folders, run, self.charter.privacy == "local", **changes)
+        return Fleet.of(self.folders, run, self.charter.privacy != "off", **changes)
 
     def site(self, platform: str) -> Site:
         """The platform's process, started anew."""
@@ -260,6 +261,16 @@ class Fleet:
     def next_model(self) -> None:
         """Let the next round start from a model that no sum was made over."""
         self.run.save(self.run.latest().retired())
+
+    def resigned(self, certificate: Certificate, statement: Statement, **words: Any) -> Certificate:
+        """All sites conspire: they sign another statement, or another word on it."""
+        attestations = tuple(
+            word.model_copy(update={"statement": statement.digest(), **words}).signed(
+                self.folders[word.platform].identity()
+            )
+            for word in certificate.attestations
+        )
+        return certificate.model_copy(update={"statement": statement, "attestations": attestations})
 
 
 def update_of(platform: str) -> Floats:

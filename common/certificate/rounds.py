@@ -69,6 +69,8 @@ def _fault(charter: Charter, record: RoundRecord) -> str:
     asked = [name for one in record.sums for name in one.cohort]
     if not record.sums or len(set(asked)) < len(asked) or not roster.issuperset(asked):
         return "not cohorts of the roster"
+    if len(record.sums) > 1 and charter.groups is None:
+        return f"{len(record.sums)} sums, and the charter has no groups"
     if not roster.issuperset(record.dropped):
         return "a drop-out that is not on the roster"
     for one in record.sums:
