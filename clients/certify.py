@@ -14,6 +14,7 @@ from common.certificate.claims import require_charges
 from common.certificate.errors import RoundContradicted
 from common.certificate.model_file import require_values
 from common.certificate.parts import Attestation, Charged, RoundRecord, Statement
+from common.charter import Charter
 from common.deltas import Floats
 from common.privacy.ledger_rows import columns_of
 from common.provenance import code_digest, installed
@@ -36,7 +37,7 @@ def attest(member: Member, logbook: Logbook, statement: Statement, model: Floats
     unsigned = Attestation(
         platform=name,
         statement=statement.digest(),
-        finished=tuple(_finished(statement.rounds, logbook.all())),
+        finished=tuple(_finished(charter, statement.rounds, logbook.all())),
         charges=tuple(_charges(member)),
         code=code_digest(),
         versions=installed(),
@@ -50,20 +51,29 @@ def attest(member: Member, logbook: Logbook, statement: Statement, model: Floats
     return unsigned.signed(member.identity)
 
 
-def _finished(rounds: Iterable[RoundRecord], seen: Iterable[Seen]) -> Iterator[str]:
-    """The rounds that the site remembers just as they are told.
-
-    An earlier attempt than the one told came to nothing. A later one cannot have come to nothing: the coordinator
-    makes no further attempt at a round that it finished.
-    """
+def _finished(charter: Charter, rounds: Iterable[RoundRecord], seen: Iterable[Seen]) -> Iterator[str]:
+    """The rounds that the site remembers just as they are told."""
     last = {(one.purpose, one.number): one for one in seen}
     for record in rounds:
         own = last.get((record.purpose, record.number))
-        if own is None or own.attempt < record.attempt:
+        if own is None or _came_to_nothing(charter, own, record):
             continue
         if (own.attempt, own.model) != (record.attempt, record.model) or own.sum not in record.sums:
             raise RoundContradicted(f"{record.name} is not as this site remembers it")
         yield record.name
+
+
+def _came_to_nothing(charter: Charter, own: Seen, record: RoundRecord) -> bool:
+    """Whether the shares that this site released can have given no sum.
+
+    Those of an earlier attempt than the one told gave none. Those of a later one must have: the coordinator makes
+    no further attempt at a round that it finished. In the very attempt that is told, a group can lose its last
+    answers while others finish; then nobody of that group is in a cohort of a sum.
+    """
+    if own.attempt != record.attempt:
+        return own.attempt < record.attempt
+    summed = {name for one in record.sums for name in one.cohort}
+    return charter.groups is not None and own.model == record.model and summed.isdisjoint(own.sum.cohort)
 
 
 def _charges(member: Member) -> Iterator[Charged]:

@@ -15,7 +15,10 @@ from common.privacy.ledger import Charge
 from common.replies import refusal
 from common.requests import CertifyRequest
 from server.certify import statement_of
-from server.rounds import conduct, opening_of
+from server.channel import Meter
+from server.cohort import Cohort
+from server.gates import settle
+from server.rounds import conduct, hold_opened, opening_of
 
 Make = Callable[..., Any]
 
@@ -83,6 +86,21 @@ def test_it_does_not_vouch_for_a_round_it_was_not_in(fleet: Make) -> None:
     conduct(made.tape(relay), made.run, lambda outcome: None)
     word = Attestation.decode(asked(made, statement_of(made.charter, made.run.latest(), ())).body)
     assert word.finished == ("train/2",)
+
+
+def test_without_groups_a_sum_that_it_was_not_in_is_not_its_round(fleet: Make) -> None:
+    """Where there are groups its own may have come to nothing; here an attempt has one sum or none."""
+    six = ("amber", "herring", "salt", "timber", "wool", "zinc")
+    made = fleet(*six, private=True, rounds=1)
+    opening, begun = opening_of(made.charter, made.run, "train", 1, six[:3]), made.run.latest()
+    delta, outcome = hold_opened(Cohort(Meter(made.tape(), 30.0)), made.charter, opening, begun.model)
+    made.run.save(settle(made.charter, begun, delta.mean, outcome, None))
+    statement = statement_of(made.charter, made.run.latest(), ())
+    (record,) = statement.rounds
+    others = Sum(cohort=six[3:], survivors=six[3:], h2="ab" * 32)
+    told = asked(made, with_rounds(statement, record.model_copy(update={"sums": (others,)})))
+    assert refusal(told).reason == "RoundContradicted"
+    assert Attestation.decode(asked(made, statement).body).finished == ("train/1",)
 
 
 def test_it_signs_for_one_version_of_a_run(made: Any, statement: Statement) -> None:
