@@ -156,7 +156,7 @@ class Charged(Part):
         if self.terms is not None:
             try:
                 self.mechanism()
-            except (KeyError, TypeError, PlanUnsound) as error:
+            except PlanUnsound as error:
                 raise ValueError(f"no mechanism: {error}") from None
         return self
 

@@ -28,7 +28,7 @@ from opacus.accountants.analysis.rdp import compute_rdp, get_privacy_spent
 
 from common.privacy.errors import AccountantsDisagree, PlanUnsound
 from common.privacy.pld import pld_epsilon
-from common.privacy.skellam import ORDERS, SkellamMechanism
+from common.privacy.skellam import LARGEST_COUNT, ORDERS, SkellamMechanism
 
 PRV_ERROR: Final = 0.01  # PRV adds it to its estimate to make it an upper bound
 PLD_MARGIN: Final = (0.02, 0.02)  # how far PRV and PLD may lie apart: this, and this share of PLD's ε
@@ -49,8 +49,8 @@ class Mechanism:
     of 1 is the plain Gaussian mechanism.
 
     Guarantee: every value of this type can be accounted.
-    Refuses: a noise multiplier below 0.01 or infinite, a rate outside (0, 1], fewer than one step
-    (:class:`PlanUnsound`).
+    Refuses: a noise multiplier below 0.01 or infinite, a rate outside (0, 1], fewer than one step or more than
+    2⁵³ (:class:`PlanUnsound`).
     """
 
     noise_multiplier: float
@@ -62,8 +62,8 @@ class Mechanism:
             raise PlanUnsound("the noise multiplier must be finite and at least 0.01", where="mechanism")
         if not 0 < self.sample_rate <= 1:
             raise PlanUnsound("the sample rate must lie in (0, 1]", where="mechanism")
-        if self.steps < 1:
-            raise PlanUnsound("a mechanism takes at least one step", where="mechanism")
+        if not 1 <= self.steps <= LARGEST_COUNT:
+            raise PlanUnsound("a mechanism takes one step at least, and 2⁵³ at most", where="mechanism")
 
     def rdp(self) -> NDArray[np.float64]:
         """Bounds on the Rényi divergence of all steps together, one for each of :data:`ORDERS`.

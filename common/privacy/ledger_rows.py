@@ -11,7 +11,7 @@ from common.privacy.accountant import AnyMechanism, Mechanism
 from common.privacy.skellam import SkellamMechanism
 
 MECHANISM: Final = ("noise_multiplier", "sample_rate", "steps")
-_SKELLAM: Final = ("share_variance", "shares", "sensitivity", "coordinates")
+_SKELLAM: Final = {"share_variance": int, "shares": int, "sensitivity": float, "coordinates": int}
 
 
 def columns_of(mechanism: AnyMechanism) -> tuple[Any, ...]:
@@ -23,7 +23,7 @@ def columns_of(mechanism: AnyMechanism) -> tuple[Any, ...]:
     common = float(mechanism.noise_multiplier), float(mechanism.sample_rate), int(mechanism.steps)
     if isinstance(mechanism, Mechanism):
         return common
-    rest = {name: getattr(mechanism, name) for name in _SKELLAM}
+    rest = {name: kind(getattr(mechanism, name)) for name, kind in _SKELLAM.items()}
     return *common, json.dumps({"kind": "skellam", **rest})
 
 
@@ -37,7 +37,8 @@ def mechanism_of(columns: tuple[Any, ...]) -> AnyMechanism:
     if not rest:
         return Mechanism(noise_multiplier, sample_rate, steps)
     constants = json.loads(rest[0])
-    if constants.pop("kind") != "skellam" or set(constants) != set(_SKELLAM):
+    kinds = {name: type(value) for name, value in constants.items()} if isinstance(constants, dict) else {}
+    if kinds != {"kind": str, **_SKELLAM} or constants.pop("kind") != "skellam":
         raise ValueError("a kind of mechanism that this version does not know")
     mechanism = SkellamMechanism(**constants, sample_rate=sample_rate, steps=steps)
     if columns_of(mechanism) != columns:

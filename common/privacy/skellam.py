@@ -24,6 +24,9 @@ from common.privacy.errors import PlanUnsound
 
 ORDERS: Final = RDPAccountant.DEFAULT_ALPHAS
 _NEXT_WHOLE: Final = np.maximum(2, np.ceil(ORDERS)).astype(np.int64)
+LARGEST_COUNT: Final = 1 << 53
+"""Of steps, and of whatever else is counted: further on, floats cannot tell one from the next."""
+
 FLAW: Final = 2.0**-90
 """Of each coordinate of a sum: how far the noise drawn is from Skellam, in total variation.
 
@@ -40,7 +43,8 @@ class SkellamMechanism:
     ``share_variance`` each that nobody who looks at it knows.
 
     Guarantee: every value of this type can be accounted.
-    Refuses: anything not positive and finite, a rate above 1, a variance below 1 (:class:`PlanUnsound`).
+    Refuses: anything not positive and finite, a rate above 1, a variance below 1, a count above 2⁵³
+    (:class:`PlanUnsound`).
     """
 
     share_variance: int
@@ -55,8 +59,8 @@ class SkellamMechanism:
             why = "sensitivity and rate must be positive, the rate at most 1"
             raise PlanUnsound(why, where="Skellam mechanism")
         for name in ("share_variance", "shares", "coordinates", "steps"):
-            if getattr(self, name) < 1:
-                raise PlanUnsound(f"{name} must be at least 1", where="Skellam mechanism")
+            if not 1 <= getattr(self, name) <= LARGEST_COUNT:
+                raise PlanUnsound(f"{name} must lie between 1 and 2⁵³", where="Skellam mechanism")
 
     @property
     def variance(self) -> int:

@@ -157,6 +157,12 @@ def test_charges_above_the_claim_are_named(certificate: Certificate, made: Any) 
     assert "8 is claimed" in str(fault)
 
 
+def test_charges_that_nobody_can_count_are_named(certificate: Certificate, made: Any) -> None:
+    charged = certificate.attestations[0].charges[0].model_copy(update={"times": 10**400})
+    found = faults(made.resigned(certificate, certificate.statement, charges=(charged,)))
+    assert kinds(found) == {"PlanUnsound", "RoundUnvouched"}
+
+
 def test_missing_strange_and_reordered_rounds_are_named(certificate: Certificate, made: Any) -> None:
     first, last = certificate.statement.rounds
     alien = Sum(cohort=("amber", "herring", "zinc"), survivors=("amber", "herring", "zinc"), h2="ab" * 32)
@@ -223,6 +229,17 @@ def test_what_is_no_certificate_says_so_and_nothing_of_what_it_holds(text: bytes
             kind.decode(text)
         assert "xxxx" not in str(caught.value)
         assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    "terms", ["3", "null", "[]", "{}", "[" * 9_000, '{"kind": "skellam"}', '{"shares": NaN}']
+)
+def test_a_charge_of_an_unknown_mechanism_is_unreadable(certificate: Certificate, terms: str) -> None:
+    content = json.loads(certificate.attestations[0].text())
+    content["charges"][0]["terms"] = terms
+    text = json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
+    with pytest.raises(CertificateUnreadable, match="no attestation"):
+        Attestation.decode(text)
 
 
 def test_one_certificate_has_one_text(certificate: Certificate) -> None:

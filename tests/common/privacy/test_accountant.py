@@ -213,6 +213,7 @@ def test_a_search_and_a_bound_ask_no_second_opinion(monkeypatch: pytest.MonkeyPa
         (1, 1.01, 1),
         (1, math.nan, 1),
         (1, 0.1, 0),
+        (1, 0.1, 10**400),
     ],
 )
 def test_a_mechanism_without_a_guarantee_is_refused(values: tuple[Any, ...]) -> None:

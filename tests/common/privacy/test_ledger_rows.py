@@ -74,6 +74,9 @@ def test_a_charge_of_shared_noise_is_held_to_the_ceiling_with_aggregation(tmp_pa
         {"kind": "laplace"},
         {"coordinates": None},
         {"spare": 1},
+        {"shares": 2.0},
+        {"shares": "2"},
+        {"coordinates": True},
     ],
 )
 def test_terms_that_were_not_charged_are_found(ledger: Ledger, terms: dict[str, Any]) -> None:
@@ -88,8 +91,14 @@ def test_terms_that_were_not_charged_are_found(ledger: Ledger, terms: dict[str, 
         connection.execute("UPDATE charges SET terms = ?", (edited,))
     with pytest.raises(LedgerCorrupt, match="row 1"):
         ledger.verify()
-    with pytest.raises((ValueError, TypeError)):
+    with pytest.raises(ValueError, match=r"does not know|contradict"):
         mechanism_of((*common, edited))
+
+
+@pytest.mark.parametrize("text", ["", "3", "null", "[]", "{}", '"skellam"', '{"kind": "skellam"}'])
+def test_terms_that_are_no_mechanism_are_a_value_error(text: str) -> None:
+    with pytest.raises(ValueError):
+        mechanism_of((*columns_of(SKELLAM)[:3], text))
 
 
 def test_terms_taken_away_are_found(ledger: Ledger) -> None:

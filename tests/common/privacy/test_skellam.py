@@ -141,6 +141,7 @@ def test_what_the_draws_are_off_by_grows_with_steps_and_coordinates() -> None:
         {"shares": 0},
         {"coordinates": 0},
         {"steps": 0},
+        *({name: 10**400} for name in ("share_variance", "shares", "coordinates", "steps")),
     ],
 )
 def test_a_mechanism_without_a_guarantee_is_refused(wrong: dict[str, Any]) -> None:
