@@ -16,6 +16,8 @@ from common.certificate.parts import (
     Statement,
     Sum,
 )
+from common.privacy.ledger_rows import columns_of
+from common.privacy.skellam import SkellamMechanism
 
 _HASH: Final = (SECRET * 6)[:32].hex()
 _TEXT: Final = SECRET.decode()
@@ -45,7 +47,10 @@ def _statement() -> Statement:
         charter=_HASH,
         unit=_TEXT,
         adjacency=_TEXT,
-        claims=(Claim(platform=NAMES[0], mode="local", epsilon=8.0, delta=1e-5, figures={"prv": 7.9}),),
+        claims=(
+            Claim(platform=NAMES[0], mode="local", epsilon=8.0, delta=1e-5, figures={"prv": 7.9}),
+            Claim(platform=NAMES[1], mode=_TEXT, epsilon=8.0, delta=1e-5, figures={}, epsilon_alone=16.5),
+        ),
         joint={"prv": 14.6},
         rounds=(
             RoundRecord(
@@ -65,11 +70,15 @@ def _statement() -> Statement:
 
 def _attestation() -> Attestation:
     charged = Charged(release=_TEXT, noise_multiplier=1.5, sample_rate=0.25, steps=2, times=3)
+    noise, rate, steps, terms = columns_of(SkellamMechanism(2**20, 2, 512.0, 7, 0.25, 1))
+    shared = Charged(
+        release=_TEXT, noise_multiplier=noise, sample_rate=rate, steps=steps, times=3, terms=terms
+    )
     return Attestation(
         platform=NAMES[0],
         statement=_HASH,
         finished=("train/1",),
-        charges=(charged,),
+        charges=(charged, shared),
         code=_HASH,
         versions={"hanse": _TEXT},
         signature=_HASH * 2,

@@ -49,7 +49,7 @@ def _body(number: int, certificate: Certificate, later: tuple[AuditFinding, ...]
         yield "|---|---|---|---|---|"
         for claim in statement.claims:
             by = ", ".join(f"{name} {value:.3f}" for name, value in sorted(claim.figures.items()))
-            yield f"| {claim.platform} | {claim.mode} | {claim.epsilon:g} | {claim.delta:g} | {by} |"
+            yield f"| {claim.platform} | {claim.mode} | {claim.bound} | {claim.delta:g} | {by} |"
         if statement.joint:
             by = ", ".join(f"{name} {value:.3f}" for name, value in sorted(statement.joint.items()))
             yield ""

@@ -12,7 +12,7 @@ def lines(certificate: Certificate, *, charter: bool, model: bool) -> Iterator[s
     yield f"signed by {', '.join(word.platform for word in words)}"
     for claim in statement.claims:
         by = ", ".join(f"{name} {value:.3f}" for name, value in sorted(claim.figures.items()))
-        yield f"{claim.platform}: ε ≤ {claim.epsilon:g} at δ = {claim.delta:g} ({claim.mode}; planned: {by})"
+        yield f"{claim.platform}: ε ≤ {claim.bound} at δ = {claim.delta:g} ({claim.mode}; planned: {by})"
     if not statement.claims:
         yield "privacy is off: no ε is claimed"
     yield f"model {statement.model.values}{'' if model else ' (no file was given to hold against it)'}"

@@ -28,6 +28,7 @@ def claims_of(charter: Charter) -> tuple[Claim, ...]:
             mode=charter.privacy,
             epsilon=member.privacy.epsilon,
             delta=member.privacy.delta,
+            epsilon_alone=getattr(member.privacy, "epsilon_alone", None),
             figures=_figures(
                 member.privacy.forecast(charter.besides_training(member.platform)),
                 [member.privacy.whole, *charter.besides_training(member.platform)],
@@ -71,24 +72,26 @@ def require_claims(charter: Charter, claims: tuple[Claim, ...], joint: Mapping[s
         raise ClaimUnsound("the joint figure does not follow from the plans", where=charter.name)
 
 
-def require_spent(claim: Claim, history: Iterable[AnyMechanism]) -> None:
-    """Let a run stand whose releases, void attempts included, compose to no more than the claim.
+def require_charges(claim: Claim, attestation: Attestation) -> None:
+    """Let a run stand whose attested charges, void attempts included, compose to no more than the claim.
 
     Raises:
-        ClaimExceeded: when they compose to more.
+        ClaimExceeded: when they compose to more; with shared noise also when they do if aggregation fails.
         PrivacyRefused: when no ε can be computed.
     """
-    spent = epsilon_of(history, claim.delta).prv
-    if not spent <= claim.epsilon:
+    history = [charged.mechanism() for charged in attestation.charges]
+    _require_spent(claim, epsilon_of(history, claim.delta).prv, claim.epsilon)
+    if claim.epsilon_alone is not None:
+        alone = if_aggregation_fails(history, claim.delta)
+        _require_spent(claim, alone, claim.epsilon_alone, " if aggregation fails")
+
+
+def _require_spent(claim: Claim, spent: float, most: float, when: str = "") -> None:
+    if not spent <= most:
         raise ClaimExceeded(
-            f"{claim.platform} spent ε = {spent:.3f} on this run, and {claim.epsilon:g} is claimed",
+            f"{claim.platform} spent ε = {spent:.3f} on this run{when}, and {most:g} is claimed",
             hint="plan more spare rounds: attempts that came to nothing were charged too",
         )
-
-
-def require_charges(claim: Claim, attestation: Attestation) -> None:
-    """:func:`require_spent` of the charges that a site attests."""
-    require_spent(claim, [charged.mechanism() for charged in attestation.charges])
 
 
 def require_finding(finding: AuditFinding, claims: Iterable[Claim]) -> None:
@@ -120,8 +123,8 @@ def _figures(found: Epsilon, history: Iterable[AnyMechanism]) -> dict[str, float
     return {"prv": found.prv, "pld": found.pld, "rdp": found.rdp}
 
 
-def _promise(claim: Claim) -> tuple[str, str, float, float]:
-    return claim.platform, claim.mode, claim.epsilon, claim.delta
+def _promise(claim: Claim) -> tuple[str, str, float, float, float | None]:
+    return claim.platform, claim.mode, claim.epsilon, claim.delta, claim.epsilon_alone
 
 
 def _close(told: Mapping[str, float], own: Mapping[str, float]) -> bool:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeVar
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -41,13 +41,23 @@ Signature = Annotated[str, Field(pattern=r"^[0-9a-f]{128}$")]
 
 
 class Part(BaseModel):
-    """A frozen value of which there is one JSON text."""
+    """A frozen value of which there is one JSON text.
+
+    ``later``: fields that are left out where they are None, so that what was signed before them still holds.
+    """
+
+    later: ClassVar[tuple[str, ...]] = ()
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
 
     def text(self) -> bytes:
         """Its JSON: keys sorted, no spaces."""
         return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":")).encode()
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = plain(self)
+        return {name: value for name, value in fields.items() if value is not None or name not in self.later}
 
 
 class Sum(Part):
@@ -81,14 +91,24 @@ class RoundRecord(Part):
 class Claim(Part):
     """What one platform's users are promised: (``epsilon``, ``delta``) for all the charter's rounds together.
 
+    ``epsilon_alone``: with shared noise, what is promised in place of ``epsilon`` if aggregation fails.
     ``figures``: ε of the plan, spare rounds included, by each accountant.
     """
+
+    later = ("epsilon_alone",)
 
     platform: Name
     mode: Text
     epsilon: float
     delta: float
     figures: dict[str, float]
+    epsilon_alone: float | None = None
+
+    @property
+    def bound(self) -> str:
+        """For people: what ε is at most."""
+        alone = "" if self.epsilon_alone is None else f", or {self.epsilon_alone:g} if aggregation fails"
+        return f"{self.epsilon:g}{alone}"
 
 
 class Model(Part):
@@ -144,6 +164,8 @@ class Charged(Part):
     ``terms``: what the ledger keeps beside the three numbers, where the noise is not Gaussian.
     """
 
+    later = ("terms",)
+
     release: Text
     noise_multiplier: float
     sample_rate: float
@@ -159,11 +181,6 @@ class Charged(Part):
             except PlanUnsound as error:
                 raise ValueError(f"no mechanism: {error}") from None
         return self
-
-    @model_serializer(mode="wrap")
-    def _as_before(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without terms where there are none, so that what was signed before still holds."""
-        return {name: value for name, value in plain(self).items() if (name, value) != ("terms", None)}
 
     def mechanism(self) -> AnyMechanism:
         """All of them together."""
