@@ -6,16 +6,9 @@ from typing import Any, Final
 
 from audits.parsers import NAMES, as_json
 from audits.target import SECRET, Target
+from common.certificate.attestation import Attestation, Charged
 from common.certificate.errors import CertificateUnreadable
-from common.certificate.parts import (
-    Attestation,
-    Charged,
-    Claim,
-    Model,
-    RoundRecord,
-    Statement,
-    Sum,
-)
+from common.certificate.statement import Claim, Model, RoundRecord, Statement, Sum
 from common.privacy.ledger_rows import columns_of
 from common.privacy.skellam import SkellamMechanism
 

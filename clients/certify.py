@@ -9,11 +9,12 @@ from collections.abc import Iterable, Iterator
 
 from clients.logbook import Logbook, Seen
 from clients.round import Member
+from common.certificate.attestation import Attestation, Charged
 from common.certificate.check import statement_faults
 from common.certificate.claims import require_charges
 from common.certificate.errors import RoundContradicted
 from common.certificate.model_file import require_values
-from common.certificate.parts import Attestation, Charged, RoundRecord, Statement
+from common.certificate.statement import RoundRecord, Statement
 from common.charter import Charter
 from common.deltas import Floats
 from common.privacy.ledger_rows import columns_of

@@ -9,7 +9,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from common.certificate.errors import RunOver, SecondModel
-from common.certificate.parts import Part, Sum
+from common.certificate.part import Part
+from common.certificate.statement import Sum
 from common.charter import Digest, Purpose
 from common.errors import AggregationAborted
 from common.files import locked, write_atomically

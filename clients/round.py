@@ -14,7 +14,7 @@ from clients import policy
 from clients.logbook import Seen
 from clients.memory import MemoryFile
 from common.bundle import digest_of
-from common.certificate.parts import Sum
+from common.certificate.statement import Sum
 from common.charter import Charter, Purpose
 from common.deltas import AdapterDelta, ClippedDelta, Floats, QuantizedDelta
 from common.errors import AggregationAborted, HanseError

@@ -27,7 +27,7 @@ from clients.round import Contribute, Member, OutOfTurn, Round
 from clients.statistics import moments_of
 from clients.trainer import train
 from clients.whole_sum import released
-from common.certificate.parts import Statement
+from common.certificate.statement import Statement
 from common.charter import Charter, CharterInvalid, Purpose
 from common.data.sequences import Sequences
 from common.data.split import Split

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator
 
-from common.certificate.parts import Certificate
+from common.certificate.certificate import Certificate
 from common.certificate.rounds import took_part
 from common.privacy.finding import AuditFinding
 

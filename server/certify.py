@@ -4,12 +4,14 @@ import logging
 from collections.abc import Iterable
 from typing import Final
 
+from common.certificate.attestation import Attestation
+from common.certificate.certificate import Certificate
 from common.certificate.check import attestation_fault
 from common.certificate.claims import claims_of, joint_of
 from common.certificate.errors import RoundsMissing
 from common.certificate.model_file import model_file, model_of
-from common.certificate.parts import Attestation, Certificate, RoundRecord, Statement, chained
 from common.certificate.rounds import expected_rounds, final_round, took_part
+from common.certificate.statement import RoundRecord, Statement, chained
 from common.charter import Charter, Purpose
 from common.errors import HanseError
 from common.files import write_atomically

@@ -45,8 +45,8 @@ def verify_certificate(
     as_json: AsJson = False,
 ) -> None:
     """Say, offline, whether a model version's certificate holds; every fault is named."""
+    from common.certificate.certificate import Certificate
     from common.certificate.check import faults
-    from common.certificate.parts import Certificate
     from common.errors import HanseError
 
     try:
@@ -109,7 +109,7 @@ def publish(
     as_json: AsJson = False,
 ) -> None:
     """Publish a run's version under the next number, if its certificate holds and no audit contradicts it."""
-    from common.certificate.parts import Certificate
+    from common.certificate.certificate import Certificate
     from common.charter import SignedCharter
     from common.privacy.audit_report import AuditReport
     from server.registry import CERTIFICATE, MODEL, Registry

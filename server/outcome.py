@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from common.certificate.parts import Sum
+from common.certificate.statement import Sum
 
 
 class _Frozen(BaseModel):

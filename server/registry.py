@@ -14,11 +14,12 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from common.certificate.certificate import Certificate
 from common.certificate.check import faults
 from common.certificate.claims import require_finding
 from common.certificate.errors import AuditContradicts, AuditElsewhere, CertificateInvalid, SwappedModel
 from common.certificate.model_file import require_file
-from common.certificate.parts import Certificate, Part
+from common.certificate.part import Part
 from common.charter import Digest, SignedCharter
 from common.deltas import Floats
 from common.errors import HanseError, PrivacyRefused

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from common.bundle import digest_of
-from common.certificate.parts import Sum
+from common.certificate.statement import Sum
 from common.charter import Charter, Purpose
 from common.deltas import AggregateDelta, Floats
 from common.errors import AggregationAborted, PrivacyRefused

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from common.certificate.parts import Certificate
+from common.certificate.certificate import Certificate
 
 
 def lines(certificate: Certificate, *, charter: bool, model: bool) -> Iterator[str]:

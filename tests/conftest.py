@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from clients.config import CeilingConfig, SiteConfig, SiteFolder
 from clients.site import Site
-from common.certificate.parts import Certificate, Statement
+from common.certificate.certificate import Certificate
+from common.certificate.statement import Statement
 from common.charter import Charter, Member, ModelTerms, ServerTraining, SignedCharter
 from common.deltas import AdapterDelta, Floats
 from common.frame import Frame

@@ -6,11 +6,13 @@ charter, or its digest, from elsewhere.
 
 from collections.abc import Callable, Iterable, Iterator
 
+from common.certificate.attestation import Attestation
+from common.certificate.certificate import Certificate
 from common.certificate.claims import require_charges, require_claims, require_finding
 from common.certificate.errors import OtherCharter, SignatureMissing, SignatureWrong
 from common.certificate.model_file import require_file
-from common.certificate.parts import Attestation, Certificate, Claim, Statement
 from common.certificate.rounds import expected_rounds, require_rounds, require_vouched, took_part
+from common.certificate.statement import Claim, Statement
 from common.charter import Charter, CharterInvalid
 from common.errors import HanseError
 from common.privacy.finding import AuditFinding

@@ -4,8 +4,9 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from common.certificate.attestation import Attestation
 from common.certificate.errors import AuditContradicts, AuditElsewhere, ClaimExceeded, ClaimUnsound
-from common.certificate.parts import Attestation, Claim
+from common.certificate.statement import Claim
 from common.charter import Charter
 from common.privacy.accountant import AnyMechanism, Epsilon, epsilon_of, joint_epsilon
 from common.privacy.errors import PlanUnsound

@@ -9,7 +9,7 @@ from safetensors.numpy import load, save
 
 from common.bundle import digest_of
 from common.certificate.errors import SwappedModel
-from common.certificate.parts import Model
+from common.certificate.statement import Model
 from common.deltas import Floats
 
 TENSOR: Final = "adapter"

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from common.certificate.errors import BrokenChain, RoundsMissing, RoundUnvouched
-from common.certificate.parts import RoundRecord, Statement, chained
+from common.certificate.statement import RoundRecord, Statement, chained
 from common.charter import Charter, Purpose
 
 _IN_ORDER: Final[tuple[Purpose, ...]] = ("statistics", "train", "metrics")

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from common.certificate.certificate import Certificate
 from common.certificate.check import faults
 from common.certificate.errors import CertificateUnreadable
-from common.certificate.parts import Certificate
 from server.certify import CERTIFICATE, MODEL
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from common.certificate.parts import Certificate
+from common.certificate.certificate import Certificate
 from common.cli import build, run
 from common.privacy.audit_report import AuditReport
 from common.privacy.finding import AuditFinding

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from common.certificate.attestation import Attestation
 from common.certificate.model_file import model_of
-from common.certificate.parts import Attestation, RoundRecord, Statement, Sum, chained
+from common.certificate.statement import RoundRecord, Statement, Sum, chained
 from common.frame import Frame
 from common.privacy.accountant import Mechanism
 from common.privacy.finding import AuditFinding

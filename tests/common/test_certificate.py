@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from common.certificate.attestation import Attestation, Charged
+from common.certificate.certificate import Certificate
 from common.certificate.check import faults
 from common.certificate.errors import CertificateInvalid, CertificateUnreadable
 from common.certificate.model_file import model_file, model_of
-from common.certificate.parts import Attestation, Certificate, Charged, Statement, Sum, chained
+from common.certificate.statement import Statement, Sum, chained
 from common.charter import CharterInvalid
 from common.errors import HanseError, PrivacyRefused
 from common.privacy.finding import AuditFinding

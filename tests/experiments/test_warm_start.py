@@ -10,8 +10,8 @@ import pytest
 from pydantic import ValidationError
 
 from clients.config import SiteFolder
+from common.certificate.certificate import Certificate
 from common.certificate.check import faults
-from common.certificate.parts import Certificate
 from common.privacy.accountant import Mechanism, epsilon_of
 from scenarios.experiments.cells import REFERENCES, cells
 from scenarios.experiments.folder import ExperimentFolder

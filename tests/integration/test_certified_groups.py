@@ -13,8 +13,8 @@ import pytest
 
 from clients.site import Site
 from common.certificate.check import faults
-from common.certificate.parts import Statement, Sum, chained
 from common.certificate.rounds import took_part
+from common.certificate.statement import Statement, Sum, chained
 from common.deltas import AdapterDelta, Floats
 from common.frame import Frame
 from common.privacy.accountant import epsilon_of

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from common.certificate.parts import Attestation, Certificate
+from common.certificate.attestation import Attestation
+from common.certificate.certificate import Certificate
 from common.frame import Frame
 from common.privacy.ledger_rows import columns_of
 from common.privacy.shared import SharedNoisePlan, if_aggregation_fails

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from common.certificate.certificate import Certificate
 from common.certificate.check import faults
 from common.certificate.model_file import require_file
-from common.certificate.parts import Certificate
 from common.errors import EnvironmentProblem, PrivacyRefused
 from common.robust import RobustTerms
 from common.secagg.groups import LEAST_PLATFORMS

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from clients.metrics import sum_of
+from common.certificate.certificate import Certificate
 from common.certificate.check import faults
-from common.certificate.parts import Certificate
 from common.errors import AggregationAborted
 from common.evaluation import METRICS, SYSTEMS, ReleasedMetrics
 from common.model.scorer import Scorer

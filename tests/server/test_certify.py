@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from common.certificate.certificate import Certificate
 from common.certificate.check import faults
 from common.certificate.errors import RoundsMissing
-from common.certificate.parts import Certificate
 from common.frame import Frame
 from server.certify import CERTIFICATE, MODEL, certify
 from server.rounds import conduct

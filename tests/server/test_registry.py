@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from common.certificate.certificate import Certificate
 from common.certificate.errors import AuditElsewhere, OtherCharter, SignatureMissing, SwappedModel
 from common.certificate.model_file import model_file
-from common.certificate.parts import Certificate
 from common.privacy.audit_report import AuditReport, ControlMissed, ControlOutcome
 from common.privacy.finding import AuditFinding
 from common.provenance import code_digest
