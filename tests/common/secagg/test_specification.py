@@ -16,7 +16,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from common.errors import HanseError
+from common.randomness import OsRandomness
 from common.secagg import client, errors, server
+from common.secagg.draw import Ballot, Commitment, Draw, Reveal, commit, commitment_to
 from common.secagg.envelopes import Receipt, Route, Shares, key_hash, receipt, seed_hash, unseal
 from common.secagg.keys import pair_key, self_key, verify
 from common.secagg.messages import Advert, ReleasedShares, SealedShares
@@ -30,6 +32,7 @@ PROTOCOL = (ROOT / "docs/reference/protocol.md").read_text("utf-8")
 ATTACKS = (ROOT / "docs/explanation/attacks.md").read_text("utf-8")
 A, B, C, D = (f"port-{place:03}" for place in range(4))
 ID = b"hanse/secagg/1"
+SOURCES = {path.stem: path.read_text("utf-8") for path in (ROOT / "common/secagg").glob("*.py")}
 
 
 def table(section: str, level: int = 2) -> list[list[str]]:
@@ -52,6 +55,16 @@ def sailed(convoy: Callable[..., Any]) -> Any:
     ships.outcome, ships.secrets = outcome, dict(zip(ships.names, secrets, strict=True))
     ships.said = {(kind, name): message for kind, name, message in ships.log}
     return ships
+
+
+@pytest.fixture(scope="module")
+def drawn(sailed: Any) -> tuple[Draw, Ballot, list[Reveal]]:
+    """A draw of groups by the same four."""
+    draw = Draw(sailed.spec().run, 3, 7, 2)
+    made = [commit(name, sailed.keys[name], sailed.terms, draw, OsRandomness()) for name in sailed.names]
+    told = [one.commitment for one in made]
+    answers = [one.reveal(told, 1) for one in made]
+    return draw, answers[0][0], [reveal for _, reveal in answers]
 
 
 # --- messages ------------------------------------------------------------------------------------------------
@@ -126,6 +139,38 @@ def test_released_shares(sailed: Any) -> None:
     assert rows == [part for dealer in (A, B, C, D) for part in (dealer.encode(), sent.shares[dealer])]
 
 
+def test_a_commitment_and_a_reveal(drawn: tuple[Draw, Ballot, list[Reveal]]) -> None:
+    _, ballot, reveals = drawn
+    sent: list[tuple[Commitment | Reveal, str]] = [
+        (ballot.commitments[0], "draw commitment"),
+        (reveals[0], "value"),
+    ]
+    for message, content in sent:
+        assert cut(message.encode(), type(message).__name__) == [
+            ("length", bytes([len(A)])),
+            ("platform", A.encode()),
+            (content, message.content),
+            ("signature", message.signature),
+        ]
+
+
+def test_the_bytes_in_the_explanations_table_of_a_round(sailed: Any) -> None:
+    page = (ROOT / "docs/explanation/secure-aggregation.md").read_text("utf-8")
+    told = {cells[0]: cells[1] for cells in re.findall(r"^\| (\d \w+) \| [^|]* \| ([^|]*) \| ", page, re.M)}
+    name, lanes = 1 + len(A), sailed.said["vector", A].delta.lanes
+    sizes = {
+        "1 advertise": ("200 + name", 200 + name, "advert"),
+        "2 share": ("130 + 210 and a name each", 130 + 3 * (210 + name), "shares"),
+        "3 mask": ("4 (d + 2) + 64", 4 * (sailed.terms.dimension + 2) + 64, "vector"),
+        "4 sign": ("64", 64, "signature"),
+        "5 release": ("66 + 33 and a name each", 66 + 4 * (33 + name), "release"),
+    }
+    assert told == {phase: text for phase, (text, _, _) in sizes.items()}
+    for phase, (_, size, kind) in sizes.items():
+        beside = lanes.nbytes if kind == "vector" else 0
+        assert len(sailed.said[kind, A].encode()) + beside == size, phase
+
+
 # --- hashes, signatures, keys: worked out again from the page alone ------------------------------------------
 
 
@@ -142,8 +187,10 @@ def names_of(members: Any) -> bytes:
 
 
 def values(cells: str, known: Mapping[str, Any]) -> list[bytes]:
-    """The fields of a row: names of known values, or ``number(…)`` and ``names(…)`` of one."""
-    found = []
+    """The fields of a row: names of known values (a list is several fields), or ``number(…)`` and ``names(…)``
+    of one.
+    """
+    found: list[bytes] = []
     for cell in re.findall(r"`([^`]+)`", cells):
         function, _, argument = cell.rstrip(")").partition("(")
         if argument:
@@ -151,7 +198,8 @@ def values(cells: str, known: Mapping[str, Any]) -> list[bytes]:
             found.append(call(known[argument]))
         else:
             value = known[cell]
-            found.append(value.encode() if isinstance(value, str) else value)
+            several = value if isinstance(value, list) else [value]
+            found.extend(one.encode() if isinstance(one, str) else one for one in several)
     return found
 
 
@@ -165,8 +213,9 @@ def h1_of(sailed: Any) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def known(sailed: Any) -> dict[str, Any]:
+def known(sailed: Any, drawn: tuple[Draw, Ballot, list[Reveal]]) -> dict[str, Any]:
     """Every value that the page names, of platform A and of what it dealt to B."""
+    draw, ballot, reveals = drawn
     spec: RoundSpec = sailed.spec()
     terms: Terms = sailed.terms
     advert: Advert = sailed.said["advert", A]
@@ -216,10 +265,23 @@ def known(sailed: Any) -> dict[str, Any]:
         "shares": encode(*released),
         "first": A,
         "second": B,
+        "draw": draw.digest(terms),
+        "draw number": draw.number,
+        "draw commitment": ballot.commitments[0].content,
+        "commitments": [one.encode() for one in ballot.commitments],
+        "ballot": ballot.hash,
+        "value": reveals[0].content,
+        "values": [encode(one.platform.encode(), one.content) for one in reveals],
     }
 
 
-def test_every_hash(sailed: Any, known: dict[str, Any]) -> None:
+def test_every_hash(
+    sailed: Any, known: dict[str, Any], drawn: tuple[Draw, Ballot, list[Reveal]], monkeypatch: Any
+) -> None:
+    draw, ballot, reveals = drawn
+    seeds: list[bytes] = []
+    monkeypatch.setattr("common.secagg.draw.partition", lambda platforms, count, seed: seeds.append(seed))
+    ballot.groups(reveals)
     route = Route(known["h1"], A, B)
     code = {
         "terms": sailed.terms.digest(),
@@ -230,13 +292,17 @@ def test_every_hash(sailed: Any, known: dict[str, Any]) -> None:
         "seed hash": seed_hash(bytes(33), route),
         "key hash": key_hash(bytes(33), route),
         "lanes": lanes_hash(sailed.said["vector", A].delta.lanes),
+        "draw": draw.digest(sailed.terms),
+        "draw commitment": commitment_to(known["draw"], A, known["value"]),
+        "ballot": ballot.hash,
+        "group seed": seeds[0],
     }
     assert [cells[0].strip("`") for cells in table("Hashes")] == list(code)
     for name, value in code.items():
         purpose, fields = row("Hashes", name)
-        head, *rest = [known["spec"], *known["adverts"]] if name == "h1" else values(fields, known)
-        assert fields == "`spec` `adverts`" or name != "h1"
-        assert hashed(purpose.strip("`"), head, *rest) == value, name
+        place = {**known, "round": draw.round, "attempt": draw.attempt} if name == "draw" else known
+        assert hashed(purpose.strip("`"), *values(fields, place)) == value, name
+    assert code["draw commitment"] == known["draw commitment"]
     assert code["commitment"] == known["commitment"]
     assert (known["h1"], known["h2"]) == (code["h1"], code["h2"])
     assert code["lanes"] == known["lanes"]
@@ -252,7 +318,10 @@ def test_the_ring_of_16_bits_in_the_hash_of_the_terms(sailed: Any, known: dict[s
     assert terms.digest() == hashed(purpose.strip("`"), *values(cells, {**known, "ring": fields}))
 
 
-def test_every_signature(sailed: Any, known: dict[str, Any]) -> None:
+def test_every_signature(
+    sailed: Any, known: dict[str, Any], drawn: tuple[Draw, Ballot, list[Reveal]]
+) -> None:
+    _, ballot, reveals = drawn
     note = Receipt.decode(sailed.said["shares", A].envelopes[B])
     signatures = {
         "Advert": sailed.said["advert", A].signature,
@@ -260,6 +329,8 @@ def test_every_signature(sailed: Any, known: dict[str, Any]) -> None:
         "MaskedVector": sailed.said["vector", A].signature,
         "SurvivorSignature": sailed.said["signature", A].signature,
         "ReleasedShares": sailed.said["release", A].signature,
+        "Commitment": ballot.commitments[0].signature,
+        "Reveal": reveals[0].signature,
     }
     assert [cells[0].strip("`") for cells in table("Signatures")] == list(signatures)
     public = sailed.keys[A].public_key()
@@ -298,6 +369,132 @@ def opens(key: bytes, sailed: Any, known: dict[str, Any]) -> bool:
     shares = Shares(plain[:33], plain[33:])
     note = receipt(shares, sailed.keys[A], Route(known["h1"], A, B))
     return (note.seed, note.key) == (known["seed hash"], known["key hash"])
+
+
+# --- purposes: read from the source, so that one which is not on the page is noticed ---------------------------
+
+SECTIONS = {
+    "digest": "Hashes",
+    "sign": "Signatures",
+    "verify": "Signatures",
+    "derive": "Keys",
+    "agree": "Keys",
+}
+PLACES = {"Hashes": 1, "Signatures": 1, "Keys": 2}
+
+
+def helpers() -> dict[str, int]:
+    """The package's functions that take a purpose, and which argument it is."""
+    return {
+        node.name: names.index("purpose")
+        for source in SOURCES.values()
+        for node in ast.parse(source).body
+        if isinstance(node, ast.FunctionDef)
+        and "purpose" in (names := [argument.arg for argument in node.args.args])
+    }
+
+
+def purposes(source: str) -> set[tuple[str, str]]:
+    """(section of the page, purpose) of every call of a helper in ``source``.
+
+    Raises:
+        AssertionError: on a purpose that is neither a literal nor handed on by a helper, or a helper under
+            another name.
+    """
+    found = set()
+    tree, places = ast.parse(source), helpers()
+    for imported in (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)):
+        for name in imported.names:
+            whole = imported.module == "common.secagg" and name.name in ("keys", "transcript")
+            assert not whole and not (name.name in places and name.asname), ast.unparse(imported)
+    for function in (tree, *(node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))):
+        hands_on = isinstance(function, ast.FunctionDef) and function.name in places
+        local = {
+            node.targets[0].id: node.value
+            for node in ast.walk(function)
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+        }
+        for call in own_calls(function):
+            if not isinstance(call.func, ast.Name) or call.func.id not in places:
+                continue
+            said = argument(call, places[call.func.id], local)
+            if isinstance(said, ast.Constant) and isinstance(said.value, str):
+                found.add((SECTIONS[call.func.id], said.value))
+            else:
+                assert hands_on and isinstance(said, ast.Name) and said.id == "purpose", ast.unparse(call)
+    return found
+
+
+def own_calls(function: ast.AST) -> Iterator[ast.Call]:
+    """The calls in a function or module, without those in the functions inside it."""
+    for child in ast.iter_child_nodes(function):
+        if isinstance(child, ast.Call):
+            yield child
+        if not isinstance(child, ast.FunctionDef):
+            yield from own_calls(child)
+
+
+def argument(call: ast.Call, place: int, local: Mapping[str, ast.expr]) -> ast.expr | None:
+    """The argument at ``place``, or called purpose, with ``*name`` replaced by the tuple that it was set to."""
+    given: list[ast.expr] = []
+    for one in call.args:
+        fields = (
+            local.get(one.value.id)
+            if isinstance(one, ast.Starred) and isinstance(one.value, ast.Name)
+            else None
+        )
+        given.extend(fields.elts if isinstance(fields, ast.Tuple) else [one])
+    named = [keyword.value for keyword in call.keywords if keyword.arg == "purpose"]
+    return next(iter(given[place : place + 1] + named), None)
+
+
+def test_the_page_has_every_purpose_in_the_source_and_no_other() -> None:
+    assert set(helpers()) == set(SECTIONS)
+    told = [
+        (section, cells[place].strip("`")) for section, place in PLACES.items() for cells in table(section)
+    ]
+    assert sorted(told) == sorted(set().union(*map(purposes, SOURCES.values())))
+
+
+def test_nothing_is_hashed_or_derived_beside_the_helpers() -> None:
+    """The masked vector's parts are hashed as they are; their hashes go through ``digest``."""
+    raw = {
+        (name, function.name)
+        for name, source in SOURCES.items()
+        for function in ast.walk(ast.parse(source))
+        if isinstance(function, ast.FunctionDef)
+        for call in own_calls(function)
+        if ast.unparse(call.func).split(".")[-1] in ("sha256", "HKDF", "new", "Hash", "HMAC")
+    }
+    assert raw == {("transcript", "digest"), ("rules", "part_hash"), ("keys", "derive")}
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("def f(): return digest('new', b'')", ("Hashes", "new")),
+        ("class C:\n def f(self): return [verify(k, s, 'new', x) for x in y]", ("Signatures", "new")),
+        ("def f():\n fields = ('new', h2)\n return verify(k, s, *fields)", ("Signatures", "new")),
+        ("KEY = derive(secret, purpose='new')", ("Keys", "new")),
+    ],
+)
+def test_an_undocumented_purpose_is_seen(source: str, found: tuple[str, str]) -> None:
+    assert purposes(source) == {found}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def f(what): return digest(what, b'')",
+        "def f(purpose): return digest(purpose, b'')",
+        "def f(fields): return sign(identity, *fields)",
+        "from common.secagg.transcript import digest as other",
+        "from common.secagg import keys",
+    ],
+)
+def test_a_purpose_that_cannot_be_read_is_an_error(source: str) -> None:
+    with pytest.raises(AssertionError):
+        purposes(source)
 
 
 def test_the_thresholds() -> None:
