@@ -48,7 +48,7 @@ def run(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     place = SiteFolder(folder)
     site = Site(place, place.latest())
-    with listening(socket or folder / "run" / "site.sock") as listener:
+    with place.alone(), listening(socket or folder / "run" / "site.sock") as listener:
         SiteDaemon(site.handle, listener).serve()
 
 

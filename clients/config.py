@@ -2,6 +2,8 @@
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -11,10 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
 
 from clients import policy
 from clients.logbook import Logbook
+from clients.memory import MemoryFile
 from common.charter import Charter, CharterInvalid, Name, SignedCharter
 from common.config import load_toml
 from common.errors import ConfigError, EnvironmentProblem, PrivacyRefused, Problem
-from common.files import locked, write_atomically
+from common.files import locked, make_folder, write_atomically
 from common.privacy.ledger import Ceiling, Ledger
 from common.ticket import Tickets
 
@@ -112,12 +115,32 @@ class SiteFolder:
         Raises:
             CharterInvalid: when a signature is missing or wrong.
             PrivacyRefused: when the platform's own plan does not keep what it claims.
+            MemoryUnavailable: when the charter's memory cannot be begun.
         """
         policy.accept(charter.verified(), self.config().platform)
         engagement = self.engagement(charter.charter)
-        engagement.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(engagement.path)
+        if not engagement.charter_path.exists():  # a memory lost since then must not begin anew
+            MemoryFile(engagement.memory_path).begin()
         charter.save(engagement.charter_path)
         return engagement
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Run this site in one process: while two answer under two charters, each shows its peers a ledger that
+        the other moves, and they take that for a rollback.
+
+        Raises:
+            EnvironmentProblem: when another process runs it.
+        """
+        try:
+            with locked(self.path / "run", wait=False):
+                yield
+        except BlockingIOError:
+            hint = "stop it first: a site serves one charter after another"
+            raise EnvironmentProblem(
+                "another process runs this site", where=str(self.path), hint=hint
+            ) from None
 
     def engagement(self, charter: Charter) -> "Engagement":
         """This site's part in ``charter``."""

@@ -13,7 +13,7 @@ from common.certificate.part import Part
 from common.certificate.statement import Sum
 from common.charter import Digest, Purpose
 from common.errors import AggregationAborted
-from common.files import locked, write_atomically
+from common.files import locked, make_folder, write_atomically
 
 
 class LogbookUnreadable(AggregationAborted):
@@ -38,7 +38,7 @@ class Logbook:
 
     def note(self, seen: Seen) -> None:
         """Add a round; on disk before this returns."""
-        self.path.mkdir(exist_ok=True, mode=0o700)
+        make_folder(self.path)
         name = f"{seen.purpose}-{seen.number:04}-{seen.attempt:04}.json"
         write_atomically(self.path / name, seen.text())
 
@@ -69,7 +69,7 @@ class Logbook:
         """
         path = self.path / "certified"
         try:
-            self.path.mkdir(exist_ok=True, mode=0o700)
+            make_folder(self.path)
             with locked(path):
                 before = path.read_text() if path.exists() else ""
                 if before not in ("", version):

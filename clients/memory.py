@@ -15,9 +15,18 @@ class MemoryUnavailable(AggregationAborted):
 
 @dataclass(frozen=True, slots=True)
 class MemoryFile:
-    """One JSON file for one charter."""
+    """One JSON file. ``begun``: it was written once for all, so where it is missing it was lost."""
 
     path: Path
+    begun: bool = False
+
+    def begin(self) -> None:
+        """Write an empty memory, unless there is one; on disk before this returns.
+
+        Raises:
+            MemoryUnavailable: when it cannot be written, or one that is there cannot be read.
+        """
+        self.update(lambda memory: memory)
 
     def update(self, change: Callable[[Memory], Memory]) -> None:
         """Replace the memory by its change; on disk before this returns.
@@ -33,15 +42,18 @@ class MemoryFile:
             raise self._unavailable("cannot write", error) from error
 
     def read(self) -> Memory:
-        """The memory; an empty one where none was written.
+        """The memory; an empty one where none has begun.
 
         Raises:
-            MemoryUnavailable: when it is there and cannot be read.
+            MemoryUnavailable: when it was lost, or is there and cannot be read.
         """
         try:
             return Memory.from_json(self.path.read_text())
-        except FileNotFoundError:
-            return Memory.empty()
+        except FileNotFoundError as error:
+            if not self.begun:
+                return Memory.empty()
+            hint = "take no part under this charter again: what was answered under it is forgotten"
+            raise MemoryUnavailable("lost", where=str(self.path), hint=hint) from error
         except (OSError, ValueError) as error:
             raise self._unavailable("cannot read", error) from error
 

@@ -223,5 +223,5 @@ def _member(folder: SiteFolder, engagement: Engagement, contribute: Mapping[Purp
         policy.require_public_catalogue(load_scenario(config.scenario))
     ledger = folder.ledger() if config.ceiling else None
     charter: Charter = engagement.charter()
-    memory, witnesses = MemoryFile(engagement.memory_path), MemoryFile(folder.witnesses_path)
+    memory, witnesses = MemoryFile(engagement.memory_path, begun=True), MemoryFile(folder.witnesses_path)
     return Member(config.platform, folder.identity(), charter, ledger, memory, witnesses, contribute)

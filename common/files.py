@@ -29,6 +29,18 @@ def write_atomically(path: Path, content: bytes | Iterable[bytes], *, mode: int 
     sync_folder(path.parent)
 
 
+def make_folder(path: Path) -> None:
+    """Make ``path``, and what is missing above it, for its owner alone; on disk before this returns.
+
+    Raises:
+        OSError: when one of them cannot be made.
+    """
+    if not path.is_dir():
+        make_folder(path.parent)
+        path.mkdir(mode=0o700, exist_ok=True)
+        sync_folder(path.parent)
+
+
 @contextmanager
 def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
     """Hold ``path`` alone among all processes, by a lock on ``.<name>.lock`` beside it; it ends with the process.

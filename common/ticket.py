@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.charter import Digest
 from common.errors import HanseError
-from common.files import write_atomically
+from common.files import make_folder, write_atomically
 
 
 class TicketUnreadable(HanseError):
@@ -48,7 +48,7 @@ class Tickets:
 
     def keep(self, ticket: Ticket) -> None:
         """Add a ticket; on disk before this returns."""
-        self.path.mkdir(exist_ok=True, mode=0o700)
+        make_folder(self.path)
         name = f"{ticket.round:04}-{ticket.attempt:04}.json"
         write_atomically(self.path / name, ticket.model_dump_json(indent=2).encode())
 

@@ -217,6 +217,18 @@ def test_with_a_key_that_others_can_read_it_does_not_run(
     assert "others can read the site's key" in capsys.readouterr().err
 
 
+def test_one_process_at_a_time_runs_a_site(
+    fleet: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where each would have a socket of its own."""
+    monkeypatch.setattr(signal, "signal", lambda number, handler: None)
+    folder = fleet().folders["salt"]
+    with folder.alone():
+        assert hanse("site", "run", folder.path, "--socket", tmp_path / "other.sock") == 5
+    assert "another process runs this site" in capsys.readouterr().err
+    assert not (tmp_path / "other.sock").exists()
+
+
 def test_it_answers_until_it_is_told_to_stop(fleet: Make, tmp_path: Path) -> None:
     """A process of its own, ended as a service manager ends it: exit 130, and the socket is gone."""
     folder = fleet().folders["salt"]

@@ -45,6 +45,18 @@ def test_damage_is_not_taken_for_empty(tmp_path: Path, content: bytes) -> None:
     assert file.path.read_bytes() == content
 
 
+def test_one_that_has_begun_and_is_missing_was_lost(tmp_path: Path) -> None:
+    file = MemoryFile(tmp_path / "memory.json", begun=True)
+    with pytest.raises(MemoryUnavailable, match="lost") as caught:
+        file.update(lambda memory: memory.admit(SPEC))
+    assert "no part" in caught.value.hint
+    assert not file.path.exists()
+    MemoryFile(file.path).begin()
+    file.update(lambda memory: memory.admit(SPEC))
+    MemoryFile(file.path).begin()
+    assert file.read() == Memory.empty().admit(SPEC)
+
+
 @pytest.mark.parametrize("spoil", ["not text", "a folder", "no folder"])
 def test_what_cannot_be_read_or_written_is_unavailable(tmp_path: Path, spoil: str) -> None:
     file = MemoryFile(tmp_path / "there" / "memory.json")

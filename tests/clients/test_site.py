@@ -18,6 +18,8 @@ from common.frame import Frame, encode
 from common.replies import ANSWER, REFUSED, UNAVAILABLE, refusal
 from common.requests import AdvertiseRequest, ShareRequest, SignRequest, UnmaskRequest, UploadRequest
 from common.secagg.errors import TooFewPlatforms
+from common.secagg.memory import Memory
+from common.secagg.messages import SealedShares
 from server.channel import Meter
 from server.cohort import Cohort
 from server.rounds import hold_round
@@ -290,7 +292,7 @@ def test_another_model_is_refused_before_anything_is_kept(
     opening = opening_of(made)
     assert refused(made.site("salt").handle(opening.frame(*arrays))) == word
     folder = made.folders["salt"]
-    assert not folder.engagement(made.charter).memory_path.exists()
+    assert Memory.from_json(folder.engagement(made.charter).memory_path.read_text()) == Memory.empty()
     assert folder.ledger().entries() == ()
     assert made.site("salt").handle(opening.frame(model_with(0.0))).kind == ANSWER
 
@@ -400,6 +402,37 @@ def test_memory_that_is_damaged_is_not_taken_for_empty(fleet: Make) -> None:
     replies = {asked.kind: reply for address, asked, reply in tape.passed if address == 2}
     assert refused(replies["advertise"]) == "MemoryCorrupt"
     assert len(replies) == 1
+
+
+def test_memory_that_is_lost_is_not_begun_again_nor_by_pinning_the_charter(fleet: Make) -> None:
+    made = fleet()
+    folder = made.folders["salt"]
+    folder.engagement(made.charter).memory_path.unlink()
+    folder.pin(made.signed)
+    tape = made.tape()
+    hold(made, tape)
+    replies = {asked.kind: reply for address, asked, reply in tape.passed if address == 2}
+    assert [refused(reply) for reply in replies.values()] == ["MemoryUnavailable"]
+
+
+def test_a_spoilt_envelope_costs_its_victim_no_epsilon(fleet: Make) -> None:
+    """Whatever another platform can spoil about the upload is refused before the ledger is charged."""
+    made = fleet(private=True)
+
+    def spoil(address: int, frame: Frame, site: Any) -> Frame:
+        answer = site(frame)
+        if (address, frame.kind) != (0, "share"):
+            return answer
+        sealed = SealedShares.decode(answer.body)
+        envelope = bytes([sealed.envelopes["salt"][0] ^ 1]) + sealed.envelopes["salt"][1:]
+        return Frame(answer.kind, SealedShares({**sealed.envelopes, "salt": envelope}, sealed.own).encode())
+
+    tape = made.tape(spoil)
+    hold(made, tape)
+    replies = {asked.kind: reply for address, asked, reply in tape.passed if address == 2}
+    assert refused(replies["upload"]) == "BadShares"
+    assert made.folders["salt"].ledger().entries() == ()
+    assert len(made.folders["amber"].ledger().entries()) == 1
 
 
 # --- restarts ----------------------------------------------------------------------------------------------
