@@ -18,7 +18,9 @@ File = Annotated[str, typer.Argument(metavar="NAME|FILE", help="A built-in exper
 Out = Annotated[Path | None, typer.Option(help="Where results go; default: a new folder below runs/.")]
 DryRun = Annotated[bool, typer.Option(help="Forecast ε, bytes and minutes; reads nothing, spends nothing.")]
 Ray = Annotated[bool, typer.Option(help="Flower's simulation engine, a process for each site.")]
-Workers = Annotated[int | None, typer.Option(min=1, help="Processes; default: as many as processors.")]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Processes; default: one a processor, four at most.")
+]
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 

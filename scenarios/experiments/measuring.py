@@ -69,7 +69,7 @@ class _Bench:
             case "federated" | "federated-warm":
                 base = self._base(cell)
                 yield evaluator.measure(self._extended(cell, base, gated=True))
-                # What the shared model itself gives, so that a closed gate hides nothing in the report.
+                # With the shared model whatever its gate says, so that a closed gate hides nothing in the report.
                 open_system = self._extended(cell, base, gated=False)
                 yield evaluator.measure(replace(open_system, name=f"{cell.system}-ungated"))
             case _:

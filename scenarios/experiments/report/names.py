@@ -38,7 +38,7 @@ SYSTEMS: Final = {
     "federated": ("federated", "the best alone and the shared model, behind the do-no-harm gate"),
     "federated-ungated": (
         "federated, ungated",
-        "the same without the gate: what the shared model itself gives",
+        "the same without the gate: the shared model counts with the weight that validation users chose, maybe 0",
     ),
     "federated-warm": (
         "federated, warm start",
