@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from common.files import locked, write_atomically
+from common.files import locked, make_folder, write_atomically
 
 OLD, NEW = b"old" * 1000, b"new" * 1000
 STEPS = ("os.fdopen", "os.fsync", "pathlib.Path.chmod", "pathlib.Path.replace")
@@ -117,3 +117,14 @@ def test_a_lock_is_held_by_one_process_alone_and_ends_with_it(tmp_path: Path) ->
 def test_two_files_have_two_locks(tmp_path: Path) -> None:
     with locked(tmp_path / "one"), locked(tmp_path / "other", wait=False):
         assert {path.name for path in tmp_path.iterdir()} == {".one.lock", ".other.lock"}
+
+
+def test_a_folder_is_made_with_what_is_missing_above_it_for_its_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "charters" / "0123" / "finished"
+    make_folder(path)
+    assert [folder.stat().st_mode & 0o777 for folder in (path, *path.parents[:2])] == [0o700] * 3
+    (path / "kept").touch()
+    make_folder(path)
+    assert (path / "kept").exists()
+    with pytest.raises(OSError, match="kept"):
+        make_folder(path / "kept" / "below")
