@@ -198,6 +198,13 @@ def test_a_ledger_that_was_edited(capsys: pytest.CaptureFixture[str]) -> None:
     assert "error:" in capsys.readouterr().err
 
 
+def test_a_ceiling_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ("--platform", "salt", "--scenario", "salt.toml", "--epsilon", "inf")
+    assert hanse("site", "init", "salt", *options) == 2
+    assert "epsilon" in capsys.readouterr().err
+    assert not Path("salt").exists()
+
+
 def test_without_a_charter_it_does_not_run(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
