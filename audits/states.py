@@ -53,7 +53,7 @@ def _clients(voyage: Voyage, other: Voyage) -> Iterator[Target]:
     """Each question as a site reads it from its frame."""
 
     def share(adverts: Value) -> None:
-        request = ShareRequest.parse(Frame("share", as_json({"adverts": adverts})))
+        request = ShareRequest.parse(Frame("share", as_json({"attempt": 1, "adverts": adverts})))
         decoded = [Advert.decode(advert) for advert in request.adverts]
         kept(voyage.states["share"]).share(decoded)
         assert set(request.adverts) <= set(voyage.adverts.values())
@@ -61,20 +61,20 @@ def _clients(voyage: Voyage, other: Voyage) -> Iterator[Target]:
         assert voyage.adverts[ME] in request.adverts
 
     def upload(sealed: Value) -> None:
-        request = UploadRequest.parse(Frame("upload", as_json({"sealed": sealed})))
+        request = UploadRequest.parse(Frame("upload", as_json({"attempt": 1, "sealed": sealed})))
         opened = kept(voyage.states["upload"]).open(request.sealed)
         assert request.sealed.items() <= voyage.mail.items()
         assert set(opened.sharers) == {ME, *request.sealed}
         assert len(opened.sharers) >= 3
 
     def sign(survivors: Value) -> None:
-        request = SignRequest.parse(Frame("sign", as_json({"survivors": survivors})))
+        request = SignRequest.parse(Frame("sign", as_json({"attempt": 1, "survivors": survivors})))
         signed, _ = kept(voyage.states["sign"]).sign(request.survivors)
         assert ME in signed.survivors <= set(voyage.ships.names)
         assert len(signed.survivors) >= 3
 
     def unmask(signatures: Value) -> None:
-        request = UnmaskRequest.parse(Frame("unmask", as_json({"signatures": signatures})))
+        request = UnmaskRequest.parse(Frame("unmask", as_json({"attempt": 1, "signatures": signatures})))
         released = kept(voyage.states["unmask"]).release(request.signatures)
         assert len(request.signatures.items() & voyage.signatures.items()) >= 3
         assert dict(released.shares) == dict(ReleasedShares.decode(voyage.released[ME]).shares)

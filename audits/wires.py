@@ -125,15 +125,15 @@ def _requests() -> list[Frame]:
     names, octets = NAMES, OCTETS[:64]
     return [
         CommitRequest(run=SECRET.decode(), round=1, attempt=2, draw=0).frame(),
-        RevealRequest(commitments=(octets, octets)).frame(),
+        RevealRequest(attempt=2, commitments=(octets, octets)).frame(),
         AdvertiseRequest(
             run=SECRET.decode(), round=1, attempt=2, nonce=OCTETS[:16], cohort=names, reveals=(octets,)
         ).frame(),
-        ShareRequest(adverts=(octets, octets)).frame(),
-        UploadRequest(sealed=dict.fromkeys(names, OCTETS)).frame(),
-        SignRequest(survivors=names).frame(),
-        UnmaskRequest(signatures=dict.fromkeys(names, octets)).frame(),
-        ReplayRequest(bundle=OCTETS[:32], key=OCTETS[:32]).frame(),
+        ShareRequest(attempt=2, adverts=(octets, octets)).frame(),
+        UploadRequest(attempt=2, sealed=dict.fromkeys(names, OCTETS)).frame(),
+        SignRequest(attempt=2, survivors=names).frame(),
+        UnmaskRequest(attempt=2, signatures=dict.fromkeys(names, octets)).frame(),
+        ReplayRequest(attempt=2, bundle=OCTETS[:32], key=OCTETS[:32]).frame(),
         CertifyRequest(statement=OCTETS).frame(),
     ]
 

@@ -9,7 +9,7 @@ from common.secagg.errors import WrongGroup
 
 
 class Drawing:
-    """One draw; each question is answered once, and a refused one ends the draw for this platform."""
+    """One draw; each of its questions is answered once, and a refused one ends it for this platform."""
 
     def __init__(self, member: Member, request: CommitRequest) -> None:
         self._member, self._request = member, request
@@ -27,8 +27,8 @@ class Drawing:
 
     def reveal(self, request: RevealRequest) -> Reveal:
         """Check everyone's commitments, then tell the value."""
-        if self._committed is None:
-            raise OutOfTurn("this platform has not committed")
+        if self._committed is None or request.attempt != self._request.attempt:
+            raise OutOfTurn("this platform has not committed in that attempt")
         commitments = [Commitment.decode(one) for one in request.commitments]
         self._ballot, told = self._committed.reveal(commitments, self._terms.least_groups)
         return told

@@ -83,7 +83,7 @@ class Member:
 
 
 class Round:
-    """One attempt at one round; each question is answered once, and a refused one ends the attempt."""
+    """One attempt at one round; each of its questions is answered once, and a refused one ends it."""
 
     def __init__(self, member: Member, request: AdvertiseRequest, model: Floats) -> None:
         self._member, self._request, self._model = (
@@ -108,7 +108,7 @@ class Round:
 
     def share(self, request: ShareRequest) -> SealedShares:
         """Phase 2: check every signature and every ledger's witness, then share the secrets."""
-        state = self._take(Advertised)
+        state = self._take(Advertised, request.attempt)
         adverts = [Advert.decode(advert) for advert in request.adverts]
         shared, sealed = state.share(adverts)
         self._witness(adverts)
@@ -117,7 +117,7 @@ class Round:
 
     def upload(self, request: UploadRequest) -> MaskedVector:
         """Phase 3: open what the others sealed, charge the ledger, then contribute: clip, quantise, mask."""
-        opened = self._take(Shared).open(request.sealed)
+        opened = self._take(Shared, request.attempt).open(request.sealed)
         self._charge()
         delta = self._member.contribute[self._request.purpose](self._model, self._request.round)
         self._state, vector = opened.mask(self._quantise(delta))
@@ -125,13 +125,13 @@ class Round:
 
     def sign(self, request: SignRequest) -> SurvivorSignature:
         """Phase 4: sign the one list of survivors this site will ever unmask."""
-        state = self._take(Masked)
+        state = self._take(Masked, request.attempt)
         self._state, signature = state.sign(request.survivors)
         return signature
 
     def unmask(self, request: UnmaskRequest) -> ReleasedShares:
         """Phase 5: with a quorum on that list, release one kind of share for each platform, once."""
-        state = self._take(Signed)
+        state = self._take(Signed, request.attempt)
         self._member.memory.update(lambda memory: memory.released(self._spec))
         released = state.release(request.signatures)
         self._saw_releases(state.signers(request.signatures))
@@ -153,6 +153,7 @@ class Round:
 
     def ticket(self, request: ReplayRequest, now: int) -> Ticket:
         """After phase 5 of a training round, once: what opens its replay, beside what this site saw of it."""
+        self._require(request.attempt)
         finished, self._finished = self._finished, None
         seconds = self._member.charter.replay_seconds
         if finished is None or not seconds or self._request.purpose != "train":
@@ -207,8 +208,15 @@ class Round:
             return quantised
         return ring.noised(quantised, skellam_noise(share, delta.values.size, OsRandomness()))
 
-    def _take(self, phase: type[State]) -> State:
+    def _require(self, attempt: int) -> None:
+        """A question of another attempt is refused, and this one goes on."""
+        if attempt != self._spec.attempt:
+            what = f"attempt {attempt} is not the one that is open, which is {self._spec.attempt}"
+            raise OutOfTurn(what, where=self._member.platform, hint="the open one goes on")
+
+    def _take(self, phase: type[State], attempt: int) -> State:
         """The state, which is gone from here: whatever fails after this, the phase is not entered again."""
+        self._require(attempt)
         state, self._state = self._state, None
         if not isinstance(state, phase):
             what, where = f"this round is not in the phase {phase.__name__.lower()}", self._member.platform

@@ -1,7 +1,8 @@
 """What the coordinator asks of a site: five requests for a round, one after it, two for a draw of groups, and one
 after the last round.
 
-Each is a strict JSON body beside its arrays.
+Each is a strict JSON body beside its arrays. What belongs to a round or a draw says to which attempt: a question
+that comes late, when the next attempt is under way, must not end that one.
 """
 
 from typing import Annotated, ClassVar, Final, Self
@@ -64,6 +65,7 @@ class RevealRequest(_Request):
     """Hands over everyone's signed commitments to the draw."""
 
     kind = "reveal"
+    attempt: Count
     commitments: tuple[bytes, ...]
 
 
@@ -96,6 +98,7 @@ class ShareRequest(_Request):
     """Hands over the signed adverts of everyone who answered."""
 
     kind = "share"
+    attempt: Count
     adverts: tuple[bytes, ...]
 
 
@@ -103,6 +106,7 @@ class UploadRequest(_Request):
     """Hands over the ciphertexts addressed to this platform, by sender, and asks for its masked update."""
 
     kind = "upload"
+    attempt: Count
     sealed: dict[Name, bytes]
 
 
@@ -110,6 +114,7 @@ class SignRequest(_Request):
     """Names the platforms whose masked updates arrived."""
 
     kind = "sign"
+    attempt: Count
     survivors: tuple[Name, ...]
 
 
@@ -117,6 +122,7 @@ class UnmaskRequest(_Request):
     """Hands over the signatures under the list of survivors, by platform."""
 
     kind = "unmask"
+    attempt: Count
     signatures: dict[Name, bytes]
 
 
@@ -124,6 +130,7 @@ class ReplayRequest(_Request):
     """Tells, after the sum, the SHA-256 of the sealed bundle to replay the round from, and the bundle's key."""
 
     kind = "replay"
+    attempt: Count
     bundle: Annotated[bytes, Field(min_length=32, max_length=32)]
     key: Annotated[bytes, Field(min_length=32, max_length=32, repr=False)]
 

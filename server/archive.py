@@ -77,7 +77,7 @@ class Archive:
                 yield part
 
         write_atomically(folder / BUNDLE, hashed())
-        return ReplayRequest(bundle=whole.digest(), key=key)
+        return ReplayRequest(attempt=spec.attempt, bundle=whole.digest(), key=key)
 
 
 def name_of(number: int, attempt: int) -> str:

@@ -73,7 +73,8 @@ def _draw(cohort: Cohort, terms: Terms, request: CommitRequest, least: int, rost
     cohort.address.clear()  # who is where is learned anew
     met = cohort.meet(request.frame(), body_of(Commitment.decode), fault)
     ballot = Ballot.of(terms, draw, [one for one in met if one.platform not in cohort.dropped], least)
-    ask = RevealRequest(commitments=tuple(one.encode() for one in ballot.commitments)).frame()
+    commitments = tuple(one.encode() for one in ballot.commitments)
+    ask = RevealRequest(attempt=draw.attempt, commitments=commitments).frame()
     told = cohort.ask(dict.fromkeys(ballot.platforms, ask), body_of(Reveal.decode))
     faults = {name: ballot.fault(reveal) for name, reveal in told.items()}
     cohort.exclude({name: BadDraw("reveal", name, why=why) for name, why in faults.items() if why})

@@ -185,21 +185,24 @@ def hold_opened(
     adverts = cohort.open(opening.frame(model), lambda advert: advert_fault(advert, terms, digest))
     book = collect_adverts(terms, spec, adverts)
 
-    share = ShareRequest(adverts=tuple(advert.encode() for advert in book.adverts))
+    share = ShareRequest(attempt=spec.attempt, adverts=tuple(advert.encode() for advert in book.adverts))
     sealed = cohort.ask({name: share.frame() for name in book.platforms}, body_of(SealedShares.decode))
     boxes = book.collect_shares(sealed)
 
-    uploads = {name: UploadRequest(sealed=dict(boxes.for_platform(name))) for name in boxes.platforms}
+    uploads = {
+        name: UploadRequest(attempt=spec.attempt, sealed=dict(boxes.for_platform(name)))
+        for name in boxes.platforms
+    }
     masked = cohort.ask({name: upload.frame() for name, upload in uploads.items()}, masked_vector)
     total = boxes.collect_masked(masked)
 
-    sign = SignRequest(survivors=tuple(total.survivors))
+    sign = SignRequest(attempt=spec.attempt, survivors=tuple(total.survivors))
     signatures = cohort.ask(
         {name: sign.frame() for name in total.survivors}, body_of(SurvivorSignature.decode)
     )
     quorum = total.collect_signatures(signatures)
 
-    unmask = UnmaskRequest(signatures=dict(quorum.signatures))
+    unmask = UnmaskRequest(attempt=spec.attempt, signatures=dict(quorum.signatures))
     released = cohort.ask(
         {name: unmask.frame() for name in quorum.signatures}, body_of(ReleasedShares.decode)
     )

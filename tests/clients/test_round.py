@@ -107,9 +107,9 @@ def test_nothing_is_answered_before_the_opening(member: Callable[..., Member]) -
     made = member()
     opened = Round(made, opening(made.charter), MODEL)
     for ask in (
-        lambda: opened.upload(UploadRequest(sealed={})),
-        lambda: opened.sign(SignRequest(survivors=())),
-        lambda: opened.unmask(UnmaskRequest(signatures={})),
+        lambda: opened.upload(UploadRequest(attempt=1, sealed={})),
+        lambda: opened.sign(SignRequest(attempt=1, survivors=())),
+        lambda: opened.unmask(UnmaskRequest(attempt=1, signatures={})),
     ):
         with pytest.raises(OutOfTurn):
             ask()

@@ -137,10 +137,10 @@ def test_nothing_secret_is_on_disk_in_a_log_or_in_an_answer(
     """Two rounds, the second with a site that is refused in each phase; logs at their most talkative."""
     made = fleet(private=True, colluders=0)
     bad = {
-        "share": ShareRequest(adverts=()),
-        "upload": UploadRequest(sealed={"salt": b"x" * 210, "timber": b"x" * 210}),
-        "sign": SignRequest(survivors=("salt", "timber", "amber")),
-        "unmask": UnmaskRequest(signatures={}),
+        "share": ShareRequest(attempt=1, adverts=()),
+        "upload": UploadRequest(attempt=1, sealed={"salt": b"x" * 210, "timber": b"x" * 210}),
+        "sign": SignRequest(attempt=1, survivors=("salt", "timber", "amber")),
+        "unmask": UnmaskRequest(attempt=1, signatures={}),
     }
     tapes = [made.tape()]
     with caplog.at_level(logging.DEBUG):
@@ -151,7 +151,10 @@ def test_nothing_secret_is_on_disk_in_a_log_or_in_an_answer(
             def relay(
                 address: int, frame: Frame, site: Any, phase: str = phase, question: Any = question
             ) -> Any:
-                return site(question.frame() if (address, frame.kind) == (1, phase) else frame)
+                if (address, frame.kind) != (1, phase):
+                    return site(frame)
+                attempt = type(question).parse(frame).attempt
+                return site(question.model_copy(update={"attempt": attempt}).frame())
 
             tapes.append(made.tape(relay))
             hold(made, tapes[-1])
@@ -200,10 +203,10 @@ def test_a_refused_phase_leaves_no_secret_behind(fleet: Make, caught: Caught, ph
     """Whatever a site is asked, it forgets the attempt as soon as it refuses."""
     made = fleet()
     bad = {
-        "share": ShareRequest(adverts=()),
-        "upload": UploadRequest(sealed={}),
-        "sign": SignRequest(survivors=()),
-        "unmask": UnmaskRequest(signatures={}),
+        "share": ShareRequest(attempt=1, adverts=()),
+        "upload": UploadRequest(attempt=1, sealed={}),
+        "sign": SignRequest(attempt=1, survivors=()),
+        "unmask": UnmaskRequest(attempt=1, signatures={}),
     }[phase]
     tape = made.tape(lambda address, frame, site: site(bad.frame() if frame.kind == phase else frame))
     with pytest.raises(AggregationAborted):

@@ -69,10 +69,10 @@ KINDS = st.sampled_from([*PHASES, "", "answer", "refused", "train", "__class__"]
 BODIES = st.binary(max_size=60) | st.sampled_from(
     [
         AdvertiseRequest(run="r", round=1, attempt=1, nonce=bytes(16), cohort=("amber",)).frame().body,
-        ShareRequest(adverts=(b"", b"x" * 206)).frame().body,
-        UploadRequest(sealed={"salt": b"x"}).frame().body,
-        SignRequest(survivors=("amber", "salt", "timber")).frame().body,
-        UnmaskRequest(signatures={"salt": b"x" * 64}).frame().body,
+        ShareRequest(attempt=1, adverts=(b"", b"x" * 206)).frame().body,
+        UploadRequest(attempt=1, sealed={"salt": b"x"}).frame().body,
+        SignRequest(attempt=1, survivors=("amber", "salt", "timber")).frame().body,
+        UnmaskRequest(attempt=1, signatures={"salt": b"x" * 64}).frame().body,
     ]
 )
 FRAMES = st.builds(Frame, KINDS, BODIES, ARRAYS)
@@ -235,9 +235,9 @@ def test_a_phase_too_early_is_refused_and_ends_the_attempt(fleet: Make, early: s
     def relay(address: int, frame: Frame, site: Callable[[Frame], Frame]) -> Frame:
         if address == 0 and frame.kind == PHASES[PHASES.index(early) - 1]:
             body = {
-                "upload": UploadRequest(sealed={}),
-                "sign": SignRequest(survivors=tuple(made.folders)),
-                "unmask": UnmaskRequest(signatures={}),
+                "upload": UploadRequest(attempt=1, sealed={}),
+                "sign": SignRequest(attempt=1, survivors=tuple(made.folders)),
+                "unmask": UnmaskRequest(attempt=1, signatures={}),
             }[early]
             seen.append(refused(site(body.frame())))
             seen.append(refused(site(frame)))
@@ -253,12 +253,36 @@ def test_after_a_refused_phase_the_attempt_is_over(fleet: Make) -> None:
 
     def relay(address: int, frame: Frame, site: Callable[[Frame], Frame]) -> Frame:
         if address == 0 and frame.kind == "share":
-            seen.append(refused(site(ShareRequest(adverts=()).frame())))
+            seen.append(refused(site(ShareRequest(attempt=1, adverts=()).frame())))
             seen.append(refused(site(frame)))
         return site(frame)
 
     hold(made, made.tape(relay))
     assert seen == ["BadAdvert", "OutOfTurn"]
+
+
+@pytest.mark.parametrize("late", PHASES[1:])
+def test_a_question_of_an_attempt_that_is_over_leaves_the_open_one_alone(fleet: Make, late: str) -> None:
+    """A slow platform gets the last questions of one attempt when the next has begun."""
+    made = fleet()
+    first = made.tape()
+    hold(made, first)
+    questions = [frame for frame in first.questions(0) if frame.kind == late]
+    made.next_model()
+    seen: list[str] = []
+
+    def relay(address: int, frame: Frame, site: Callable[[Frame], Frame]) -> Frame:
+        if address == 0 and frame.kind in PHASES[1:]:
+            seen.extend(refused(site(question)) for question in questions)
+        return site(frame)
+
+    again = made.tape(relay)
+    again.sites = first.sites
+    checkpoint = made.run.latest()
+    _, outcome = hold_round(Cohort(Meter(again, 5.0)), made.charter, checkpoint, made.run)
+    assert seen == ["OutOfTurn"] * 4
+    assert outcome.attempt == 2
+    assert outcome.dropped == {}
 
 
 # --- the model it is sent ----------------------------------------------------------------------------------

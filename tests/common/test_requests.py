@@ -37,12 +37,12 @@ REQUESTS = (
     AdvertiseRequest(run="r", round=1, attempt=2, nonce=b"n" * 16, cohort=("amber", "salt", "timber")),
     AdvertiseRequest(run="r", round=1, attempt=2, nonce=b"n" * 16, cohort=("amber",), reveals=(b"\xff", b"")),
     CommitRequest(run="r", round=1, attempt=2, draw=1),
-    RevealRequest(commitments=(b"\x00\xff", b"")),
-    ShareRequest(adverts=(b"\x00\xff", b"")),
-    UploadRequest(sealed={"amber": b"\xfe" * 3}),
-    SignRequest(survivors=("amber", "salt")),
-    UnmaskRequest(signatures={"amber": b"s" * 64}),
-    ReplayRequest(bundle=b"b" * 32, key=b"k" * 32),
+    RevealRequest(attempt=2, commitments=(b"\x00\xff", b"")),
+    ShareRequest(attempt=2, adverts=(b"\x00\xff", b"")),
+    UploadRequest(attempt=2, sealed={"amber": b"\xfe" * 3}),
+    SignRequest(attempt=2, survivors=("amber", "salt")),
+    UnmaskRequest(attempt=2, signatures={"amber": b"s" * 64}),
+    ReplayRequest(attempt=2, bundle=b"b" * 32, key=b"k" * 32),
 )
 
 FIELDS = sorted({name for kind in KINDS for name in kind.model_fields})
@@ -113,31 +113,32 @@ def test_a_field_too_few_or_too_many(request_: Any) -> None:
 
 
 def valid_replay(**changes: bytes) -> bytes:
-    fields = {"bundle": b"b" * 32, "key": b"k" * 32, **changes}
-    return json.dumps({name: base64.b64encode(value).decode() for name, value in fields.items()}).encode()
+    octets = {"bundle": b"b" * 32, "key": b"k" * 32, **changes}
+    fields = {name: base64.b64encode(value).decode() for name, value in octets.items()}
+    return json.dumps({"attempt": 2, **fields}).encode()
 
 
 @pytest.mark.parametrize(
     ("kind", "body"),
     [
-        (ShareRequest, b'{"adverts": ["*"]}'),
-        (ShareRequest, b'{"adverts": [[1, 2]]}'),
-        (UploadRequest, b'{"sealed": {"amber": "*"}}'),
-        (UploadRequest, b'{"sealed": {"amber": null}}'),
-        (UploadRequest, b'{"sealed": ["amber"]}'),
-        (SignRequest, b'{"survivors": {"amber": 1}}'),
-        (UnmaskRequest, b'{"signatures": {"amber": "====="}}'),
+        (ShareRequest, b'{"attempt": 2, "adverts": ["*"]}'),
+        (ShareRequest, b'{"attempt": 2, "adverts": [[1, 2]]}'),
+        (UploadRequest, b'{"attempt": 2, "sealed": {"amber": "*"}}'),
+        (UploadRequest, b'{"attempt": 2, "sealed": {"amber": null}}'),
+        (UploadRequest, b'{"attempt": 2, "sealed": ["amber"]}'),
+        (SignRequest, b'{"attempt": 2, "survivors": {"amber": 1}}'),
+        (UnmaskRequest, b'{"attempt": 2, "signatures": {"amber": "====="}}'),
         (ReplayRequest, valid_replay(bundle=b"b" * 31)),
         (ReplayRequest, valid_replay(bundle=b"b" * 33)),
         (ReplayRequest, valid_replay(key=b"")),
         (ReplayRequest, valid_replay(key=b"k" * 33)),
         (UnmaskRequest, b"[" * 100_000),
-        (UnmaskRequest, b'{"signatures": {"\xff": ""}}'),
-        (UnmaskRequest, b'{"signatures": {"\\ud800": ""}}'),
-        (SignRequest, b'{"survivors": ["amber\\nsalt refuses to sign"]}'),
-        (SignRequest, b'{"survivors": ["\\u001b[2J"]}'),
-        (SignRequest, b'{"survivors": [""]}'),
-        (UploadRequest, b'{"sealed": {"Amber": ""}}'),
+        (UnmaskRequest, b'{"attempt": 2, "signatures": {"\xff": ""}}'),
+        (UnmaskRequest, b'{"attempt": 2, "signatures": {"\\ud800": ""}}'),
+        (SignRequest, b'{"attempt": 2, "survivors": ["amber\\nsalt refuses to sign"]}'),
+        (SignRequest, b'{"attempt": 2, "survivors": ["\\u001b[2J"]}'),
+        (SignRequest, b'{"attempt": 2, "survivors": [""]}'),
+        (UploadRequest, b'{"attempt": 2, "sealed": {"Amber": ""}}'),
     ],
 )
 def test_bodies_of_another_form_are_refused(kind: Any, body: bytes) -> None:
@@ -148,7 +149,7 @@ def test_bodies_of_another_form_are_refused(kind: Any, body: bytes) -> None:
 def test_the_refusal_tells_nothing_of_the_body() -> None:
     word = "terces"[::-1]  # a traceback shows lines of this file too
     with pytest.raises(MalformedRequest) as caught:
-        SignRequest.parse(Frame("sign", f'{{"survivors": "amber, a {word}"}}'.encode()))
+        SignRequest.parse(Frame("sign", f'{{"attempt": 2, "survivors": "amber, a {word}"}}'.encode()))
     assert word not in "".join(format_exception(caught.value))
     assert isinstance(caught.value, AggregationAborted)
 

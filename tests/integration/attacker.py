@@ -112,24 +112,33 @@ class Attempt:
 
     def share(self, shown: Mapping[str, Collection[Advert]]) -> None:
         """Phase 2, with whatever adverts each is shown."""
-        requests = {name: ShareRequest(adverts=tuple(a.encode() for a in ads)) for name, ads in shown.items()}
+        requests = {
+            name: ShareRequest(attempt=self.number, adverts=tuple(a.encode() for a in ads))
+            for name, ads in shown.items()
+        }
         self.sealed |= self.ask(
             {name: r.frame() for name, r in requests.items()}, body_of(SealedShares.decode)
         )
 
     def upload(self, mail: Mapping[str, Mapping[str, bytes]]) -> None:
         """Phase 3, with whatever envelopes each gets."""
-        frames = {name: UploadRequest(sealed=dict(sealed)).frame() for name, sealed in mail.items()}
+        frames = {
+            name: UploadRequest(attempt=self.number, sealed=dict(sealed)).frame()
+            for name, sealed in mail.items()
+        }
         self.vectors |= self.ask(frames, masked_vector)
 
     def sign(self, told: Mapping[str, Collection[str]]) -> dict[str, bytes]:
         """Phase 4, with whatever survivors each is told of."""
-        frames = {name: SignRequest(survivors=tuple(names)).frame() for name, names in told.items()}
+        frames = {
+            name: SignRequest(attempt=self.number, survivors=tuple(names)).frame()
+            for name, names in told.items()
+        }
         return {name: m.signature for name, m in self.ask(frames, body_of(SurvivorSignature.decode)).items()}
 
     def unmask(self, told: Mapping[str, Collection[str]], signatures: Mapping[str, bytes]) -> None:
         """Phase 5; from what each was told follows which secret its shares are of."""
-        frames = dict.fromkeys(told, UnmaskRequest(signatures=dict(signatures)).frame())
+        frames = dict.fromkeys(told, UnmaskRequest(attempt=self.number, signatures=dict(signatures)).frame())
         for holder, released in self.ask(frames, body_of(ReleasedShares.decode)).items():
             for dealer, share in released.shares.items():
                 kind = "seed" if dealer in told[holder] else "key"
@@ -183,7 +192,7 @@ class Attempt:
             masked = mail.collect_masked(self.vectors)
             signatures = self.sign(told)
             quorum = masked.collect_signatures({n: SurvivorSignature(s) for n, s in signatures.items()})
-            frame = UnmaskRequest(signatures=signatures).frame()
+            frame = UnmaskRequest(attempt=self.number, signatures=signatures).frame()
             released = self.ask(dict.fromkeys(signatures, frame), body_of(ReleasedShares.decode))
             lanes = quorum.collect_releases(released).unmask()
         except AggregationAborted as reason:

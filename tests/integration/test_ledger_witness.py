@@ -165,7 +165,7 @@ def test_a_coordinator_cannot_frame_a_platform_that_never_uploaded(fleet: Make) 
         if silent(address, frame):
             return None
         if frame.kind == "sign":
-            answer = site(SignRequest(survivors=tuple(made.folders)).frame())
+            answer = site(SignRequest(attempt=1, survivors=tuple(made.folders)).frame())
             signatures[list(made.folders)[address]] = answer.body
             return answer
         return site(frame)
@@ -173,7 +173,7 @@ def test_a_coordinator_cannot_frame_a_platform_that_never_uploaded(fleet: Make) 
     tape = made.tape(relay)
     with pytest.raises(AggregationAborted):
         hold(made, tape)
-    forged = UnmaskRequest(signatures=signatures).frame()
+    forged = UnmaskRequest(attempt=1, signatures=signatures).frame()
     assert [tape.sites[peer](forged).kind for peer in PEERS] == [ANSWER] * 3
     made.next_model()
     assert verdicts(made) == ["fine"] * 4

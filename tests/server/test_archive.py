@@ -173,7 +173,7 @@ def asked_again(made: Any, platform: str, request: ReplayRequest, site: Site) ->
     return told.reason
 
 
-NOTICE = ReplayRequest(bundle=b"b" * 32, key=b"k" * 32)
+NOTICE = ReplayRequest(attempt=1, bundle=b"b" * 32, key=b"k" * 32)
 
 
 def test_a_site_takes_one_ticket_of_a_round_and_none_of_a_round_it_did_not_finish(fleet: Make) -> None:

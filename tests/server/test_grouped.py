@@ -296,7 +296,10 @@ def test_a_draw_is_answered_once_and_its_value_told_to_one_ballot(twelve: Make) 
     fresh = made.site("platform-a")
     assert refusal(fresh.handle(commit)).reason == "RoundReplayed"
     assert refusal(fresh.handle(reveal)).reason == "OutOfTurn"
-    fewer = RevealRequest(commitments=RevealRequest.parse(reveal).commitments[:11])
+    whole = RevealRequest.parse(reveal)
+    other = whole.model_copy(update={"attempt": whole.attempt + 1})
+    assert refusal(tape.sites[0](other.frame())).reason == "OutOfTurn"
+    fewer = whole.model_copy(update={"commitments": whole.commitments[:11]})
     assert refusal(tape.sites[0](fewer.frame())).reason == "StateUsed"
 
 

@@ -241,7 +241,7 @@ def test_the_statistics_round_leaves_no_ticket(fleet: Make, rows: list[Any]) -> 
     made = fleet(replay_days=7, **OPEN)
     tape = made.tape()
     hold(made, tape)
-    notice = ReplayRequest(bundle=bytes(32), key=bytes(32)).frame()
+    notice = ReplayRequest(attempt=1, bundle=bytes(32), key=bytes(32)).frame()
     assert asked_again(made, tape, notice) == {"OutOfTurn"}
 
 
