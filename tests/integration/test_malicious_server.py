@@ -102,7 +102,7 @@ def sign_no_model(patch: pytest.MonkeyPatch) -> None:
 
 
 def answer_as_often_as_asked(patch: pytest.MonkeyPatch) -> None:
-    def take(opened: Any, phase: type) -> Any:
+    def take(opened: Any, phase: type, attempt: int) -> Any:
         kept = opened.__dict__.setdefault("kept", {})
         kept[type(opened._state)] = opened._state
         return kept[phase]
