@@ -23,7 +23,7 @@ class Gate:
     """``weight``: λ given to the shared model, 0 where closed.
 
     ``gain``, ``low``, ``high``: what the proposed λ changed, in absolute NDCG@10, for validation users who
-    took no part in choosing it; from −1 to 1 where they are too few to tell.
+    took no part in choosing it; from −1 to 1 where they are too few to tell. ``users``: how many they were.
     """
 
     open: bool
@@ -32,24 +32,31 @@ class Gate:
     low: float
     high: float
     reason: str
+    users: int
 
 
 def decide(ours: Doubles, theirs: Doubles, weight: float, seed: int = 0) -> Gate:
     """Open where mean(``ours`` − ``theirs``), NDCG@10 per held-out user (users,), has a lower bound ≥ 0."""
     if len(ours) < FEWEST_USERS:
-        return _gate(0.0, _NOTHING_KNOWN, f"closed: {len(ours)} validation users are too few to tell")
+        return _gate(0.0, _NOTHING_KNOWN, _too_few(len(ours)), len(ours))
     figures = _figures(ours, theirs, seed)
     if weight == 0:
-        return _gate(0.0, figures, "closed: no weight above 0 was better on validation")
+        return _gate(0.0, figures, "closed: no weight above 0 was better on validation", len(ours))
     if figures[1] < 0:
-        return _gate(0.0, figures, "closed: a loss cannot be excluded on validation")
-    return _gate(weight, figures, "open: no loss on validation")
+        return _gate(0.0, figures, "closed: a loss cannot be excluded on validation", len(ours))
+    return _gate(weight, figures, "open: no loss on validation", len(ours))
 
 
 def ungated(ours: Doubles, theirs: Doubles, weight: float, seed: int = 0) -> Gate:
     """The proposed weight whatever the bounds: for references that nobody would deploy unseen."""
     figures = _figures(ours, theirs, seed) if len(ours) else (0.0, 0.0, 0.0)
-    return _gate(weight, figures, "not gated")
+    return _gate(weight, figures, "not gated", len(ours))
+
+
+def _too_few(users: int) -> str:
+    if users == 0:
+        return "closed: there is no validation user to judge by"
+    return f"closed: {users} validation user{'s are' if users > 1 else ' is'} too few to tell"
 
 
 def _figures(ours: Doubles, theirs: Doubles, seed: int) -> tuple[float, float, float]:
@@ -57,6 +64,6 @@ def _figures(ours: Doubles, theirs: Doubles, seed: int) -> tuple[float, float, f
     return found.mean, found.low, found.high
 
 
-def _gate(weight: float, figures: tuple[float, float, float], reason: str) -> Gate:
+def _gate(weight: float, figures: tuple[float, float, float], reason: str, users: int) -> Gate:
     gain, low, high = figures
-    return Gate(open=weight > 0, weight=weight, gain=gain, low=low, high=high, reason=reason)
+    return Gate(weight > 0, weight, gain, low, high, reason, users)

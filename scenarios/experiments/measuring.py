@@ -123,7 +123,7 @@ def kept_gates(folder: Path, cell: Cell, platform: str) -> Iterator[GateDecision
     """The gate's decision for each task at a platform, of the system that ``cell`` trained."""
     kept = json.loads((site_folder(folder, cell, platform) / _MEASURED).read_bytes())
     for task, gate in kept[cell.system]["gates"].items():
-        figures = {name: gate[name] for name in ("weight", "gain", "low", "high", "reason")}
+        figures = {name: gate[name] for name in ("weight", "gain", "low", "high", "reason", "users")}
         yield GateDecision(platform=platform, cell=cell, task=task, **figures)
 
 

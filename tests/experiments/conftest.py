@@ -156,7 +156,7 @@ def _gate(platform: str, effect: float, cell: Cell) -> GateDecision:
         "validation gain is not below zero" if effect > 0 else "the lower bound on validation is below zero"
     )
     low, high = effect * 0.08 - 0.0011, effect * 0.08 + 0.0013
-    return GateDecision(platform, cell, 0.3 if effect > 0 else 0.0, effect * 0.08, low, high, reason)
+    return GateDecision(platform, cell, 0.3 if effect > 0 else 0.0, effect * 0.08, low, high, reason, 300)
 
 
 def _privacy(platforms: tuple[str, ...], epsilons: tuple[float | None, ...]) -> tuple[PrivacyEntry, ...]:

@@ -35,23 +35,31 @@ def build_report(record: ExperimentRecord) -> Report:
     """Work out rows, findings and the answer of one experiment; the same record gives the same report."""
     compared = tuple(comparisons(record.metrics))
     platforms = [facts.name for facts in record.setting.platforms]
-    untested = _untested(record.gates)
-    findings = _sorted(find(compared, untested), platforms)
+    findings = _sorted(_find(compared, record.gates), platforms)
     chosen = headline(findings)
     epsilon = chosen[0].epsilon if chosen else None
     spent, cost = spent_at(record.privacy, epsilon), cost_at(record.rounds, epsilon)
     return Report(
         answer=answer(findings, spent, cost, names.metric_title(names.HEADLINE_METRIC)),
         findings=findings,
-        slices={name: _sorted(find(compared, untested, name), platforms) for name in _other_slices(compared)},
+        slices={
+            name: _sorted(_find(compared, record.gates, name), platforms) for name in _other_slices(compared)
+        },
         rows=build_rows(compared),
     )
 
 
-def _untested(gates: Sequence[GateDecision]) -> frozenset[tuple[str, float | None]]:
-    """Platform and ε where no gate had validation users enough to open."""
-    tested = {(gate.platform, gate.cell.epsilon) for gate in gates if gate.tested}
-    return frozenset({(gate.platform, gate.cell.epsilon) for gate in gates} - tested)
+def _find(
+    compared: Sequence[Comparison], gates: Sequence[GateDecision], name: str = names.HEADLINE_SLICE
+) -> tuple[Finding, ...]:
+    return find(compared, _untested(gates, names.task_of(name)), name)
+
+
+def _untested(gates: Sequence[GateDecision], task: str) -> frozenset[tuple[str, float | None]]:
+    """Platform and ε where the federated system's gate for ``task`` never had validation users enough to open."""
+    asked = [gate for gate in gates if (gate.cell.system, gate.task) == (names.FEDERATED, task)]
+    tested = {(gate.platform, gate.cell.epsilon) for gate in asked if gate.tested}
+    return frozenset({(gate.platform, gate.cell.epsilon) for gate in asked} - tested)
 
 
 def _other_slices(compared: Sequence[Comparison]) -> list[str]:

@@ -73,6 +73,11 @@ def slice_title(name: str) -> str:
     return SLICES.get(name, (name, ""))[0]
 
 
+def task_of(name: str) -> str:
+    """The task a slice is measured in, and so whose gate decided for it: all but one are cut from ``new``."""
+    return REPURCHASE if name == REPURCHASE else HEADLINE_SLICE
+
+
 def metric_title(name: str) -> str:
     """``NDCG@10`` for ``ndcg@10``; an unknown name is its own title."""
     return METRICS.get(name, name)

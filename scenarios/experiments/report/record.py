@@ -44,7 +44,7 @@ class GateDecision:
     """What the do-no-harm gate of one platform decided for one cell and one task.
 
     ``weight`` is the λ given to the shared model; 0 where the gate stayed closed. ``gain``, ``low``, ``high``:
-    difference in NDCG@10 on validation users, absolute, 90 %. ``task``: ``new`` or ``repurchase``.
+    difference in NDCG@10 on ``users`` validation users, absolute, 90 %. ``task``: ``new`` or ``repurchase``.
     """
 
     platform: str
@@ -54,6 +54,7 @@ class GateDecision:
     low: float
     high: float
     reason: str
+    users: int
     task: str = "new"
 
     @property

@@ -84,6 +84,11 @@ def gates(decisions: tuple[GateDecision, ...], platform: str, epsilon: float | N
     ]
 
 
+def unasked(decisions: Iterable[GateDecision]) -> list[tuple[str, str]]:
+    """Platform and task, once each, where a gate had no validation user at all."""
+    return list(dict.fromkeys((gate.platform, gate.task) for gate in decisions if not gate.users))
+
+
 def at(findings: tuple[Finding, ...], platform: str, epsilon: float | None) -> Finding | None:
     """The finding of one platform at one ε."""
     return next((f for f in findings if (f.platform, f.epsilon) == (platform, epsilon)), None)

@@ -38,7 +38,24 @@ def test_no_weight_is_no_opening(theirs: NDArray[np.float64]) -> None:
 
 def test_too_few_users_cannot_tell(theirs: NDArray[np.float64]) -> None:
     gate = decide(theirs[:29] + 1, theirs[:29], weight=1.0)
-    assert gate == Gate(False, 0.0, 0.0, -1.0, 1.0, "closed: 29 validation users are too few to tell")
+    assert gate == Gate(False, 0.0, 0.0, -1.0, 1.0, "closed: 29 validation users are too few to tell", 29)
+
+
+@pytest.mark.parametrize(
+    ("users", "reason"),
+    [
+        (0, "closed: there is no validation user to judge by"),
+        (1, "closed: 1 validation user is too few to tell"),
+    ],
+)
+def test_nobody_and_one_user_are_said_in_words(theirs: NDArray[np.float64], users: int, reason: str) -> None:
+    gate = decide(theirs[:users], theirs[:users], weight=1.0)
+    assert (gate.open, gate.users, gate.reason) == (False, users, reason)
+
+
+def test_how_many_users_decided_is_kept(theirs: NDArray[np.float64]) -> None:
+    assert decide(theirs + 0.02, theirs, weight=0.5).users == 400
+    assert ungated(theirs[:7], theirs[:7], weight=0.5).users == 7
 
 
 def test_a_useless_model_opens_the_gate_one_time_in_twenty() -> None:

@@ -230,6 +230,38 @@ def test_gates_that_could_not_open_leave_the_question_open(make_record: MakeReco
     assert "fresh cannot be resolved" in report.answer.headline
 
 
+def test_a_gate_without_validation_users_has_no_row_but_a_sentence(
+    make_record: MakeRecord, tmp_path: Path
+) -> None:
+    record = make_record(0.0, epsilons=(8.0,), scale=0.05, platforms=("grocery", "video"))
+    nothing = {"task": "repurchase", "weight": 0.0, "gain": 0.0, "low": -1.0, "high": 1.0}
+    none = [replace(gate, users=0, reason="asked nobody", **nothing) for gate in record.gates]
+    few = replace(none[0], users=12, reason="twelve are too few")
+    record = replace(record, gates=(*record.gates, few, none[1]))
+    text = " ".join(
+        Page(write_report(build_report(record), record, tmp_path).read_text("utf-8")).text.split()
+    )
+    assert "video has no gate for the task repurchase" in text and "asked nobody" not in text
+    assert "grocery has no gate" not in text
+    assert "12 too few users" in text and "twelve are too few" in text
+    assert "−1.0000 to +1.0000" not in text
+    Draft202012Validator(schema()).validate(json.loads((tmp_path / "report.json").read_text("utf-8")))
+
+
+def test_a_gate_for_another_task_or_system_does_not_stand_for_one_that_could_not_open(
+    make_record: MakeRecord,
+) -> None:
+    """Users enough to judge repurchases say nothing of new items, nor does the warm start's gate."""
+    record = make_record(0.0, epsilons=(8.0,), scale=0.05, closed=True, platforms=("grocery", "fresh"))
+    blind = [replace(gate, low=-1.0, high=1.0, users=3) for gate in record.gates]
+    others = [replace(gate, task="repurchase") for gate in record.gates]
+    warm = [replace(gate, cell=replace(gate.cell, system="federated-warm")) for gate in record.gates]
+    report = build_report(replace(record, gates=(*blind, *others, *warm)))
+    assert [finding.untested for finding in report.findings] == [True, True]
+    assert [finding.untested for finding in report.slices["repurchase"]] == [False, False]
+    assert [finding.untested for finding in report.slices["light"]] == [True, True]
+
+
 def test_closed_gates_everywhere_make_a_report_worth_reading(make_record: MakeRecord, tmp_path: Path) -> None:
     record = make_record(0.0, epsilons=(None, 8.0), scale=0.2, closed=True, platforms=("grocery", "fresh"))
     report = build_report(record)
