@@ -31,7 +31,7 @@ def federations(spec: ExperimentSpec) -> tuple[str, ...]:
 
 
 def alone(spec: ExperimentSpec, cell: Cell) -> Cell | None:
-    """What ``cell`` is built on: the best a platform has alone in the same repeat. It trains nothing."""
+    """What ``cell`` is built on: the platform's standalone choice in the same repeat. It trains nothing."""
     if cell.system not in BUILT_ON_ALONE:
         return None
     return Cell(ALONE, repeat_alone(cell.seed, cell.epsilon, spec.seeds), None)

@@ -15,7 +15,7 @@ from scenarios.experiments.certified import certified
 from scenarios.experiments.folder import ExperimentFolder
 from scenarios.experiments.ground import Ground
 from scenarios.experiments.limits import limits
-from scenarios.experiments.measuring import kept_gates, kept_metrics
+from scenarios.experiments.measuring import kept_gates, kept_metrics, kept_weights
 from scenarios.experiments.relations import Group, dearest, sharing
 from scenarios.experiments.report import (
     Cell,
@@ -60,6 +60,11 @@ def collect(
         ),
         rounds=tuple(chain.from_iterable(_rounds(folder, cell) for cell in federated)),
         versions={**{name: version(name) for name in _VERSIONS}, "python": machine.python_version()},
+        weights=tuple(
+            weight
+            for name in ground.scenarios
+            for weight in kept_weights(ground.spec, folder.cells, asked, name)
+        ),
         published=tuple(chain.from_iterable(_published(folder, cell) for cell in federated)),
     )
 

@@ -34,7 +34,10 @@ def _kept(spec: ExperimentSpec) -> Iterator[str]:
             "each chosen by a hash of the identifier."
         )
     if spec.limits.items is not None:
-        yield f"At most {spec.limits.items} items of each catalogue were kept, chosen by a hash of their texts."
+        yield (
+            f"At most {spec.limits.items} items of each catalogue were kept, chosen by a hash of their texts: "
+            "fewer items are easier to rank, so quality is not comparable with that over a whole catalogue."
+        )
 
 
 def _asked(ground: Ground) -> Iterator[str]:

@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from functools import partial
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -17,7 +18,7 @@ from common.model.scorer import Scorer
 from scenarios.experiments.cells import REFERENCES, alone, measured, slug
 from scenarios.experiments.ground import Ground
 from scenarios.experiments.report.names import ALONE, LOCAL_ONLY
-from scenarios.experiments.report.record import METRICS_SCHEMA, Cell, GateDecision
+from scenarios.experiments.report.record import METRICS_SCHEMA, BlendWeight, Cell, GateDecision
 from scenarios.experiments.spec import ExperimentSpec
 from scenarios.experiments.training import trained
 
@@ -46,7 +47,7 @@ def site_folder(folder: Path, cell: Cell, platform: str) -> Path:
 
 
 class _Bench:
-    """One platform with its evaluator; federated and pooled systems are built on the best alone."""
+    """One platform with its evaluator; federated and pooled systems are built on the standalone choice."""
 
     def __init__(self, ground: Ground, platform: str, folder: Path) -> None:
         data = ground.data(platform)
@@ -80,7 +81,7 @@ class _Bench:
         return self._evaluator.zero_exchange if base is None else self._alone(base)
 
     def _alone(self, cell: Cell) -> System:
-        """What the platform would run without the federation: its own model, where its own gate lets it."""
+        """The standalone choice: zero-exchange, with the platform's own model where its own gate lets it."""
         if cell not in self._built:
             self._built = {cell: self._run_alone(cell)}  # one at a time: it holds the scores of all users
         return self._built[cell]
@@ -98,6 +99,12 @@ class _Bench:
 
     def _scores(self, vector: Floats) -> Callable[[Sequences], Floats]:
         return partial(Scorer(vector, self._ground.spec.model.size).scores, features=self._features)
+
+
+def _kept(folder: Path, cell: Cell, platform: str) -> dict[str, Any]:
+    """By system, what else was kept of ``cell``."""
+    kept: dict[str, Any] = json.loads((site_folder(folder, cell, platform) / _MEASURED).read_bytes())
+    return kept
 
 
 def _keep(site: Path, platform: str, cell: Cell, evaluations: Sequence[Evaluation]) -> None:
@@ -119,10 +126,19 @@ def _keep(site: Path, platform: str, cell: Cell, evaluations: Sequence[Evaluatio
     write_atomically(site / _MEASURED, json.dumps(kept).encode())
 
 
+def kept_weights(
+    spec: ExperimentSpec, folder: Path, asked: Sequence[Cell], platform: str
+) -> Iterator[BlendWeight]:
+    """λ for each task at a platform, of every system measured in these cells that adds a model to another."""
+    for cell in measured(spec, asked):
+        for system, kept in _kept(folder, cell, platform).items():
+            for task, gate in kept["gates"].items():
+                yield BlendWeight(platform, replace(cell, system=system), task, gate["weight"])
+
+
 def kept_gates(folder: Path, cell: Cell, platform: str) -> Iterator[GateDecision]:
     """The gate's decision for each task at a platform, of the system that ``cell`` trained."""
-    kept = json.loads((site_folder(folder, cell, platform) / _MEASURED).read_bytes())
-    for task, gate in kept[cell.system]["gates"].items():
+    for task, gate in _kept(folder, cell, platform)[cell.system]["gates"].items():
         figures = {name: gate[name] for name in ("weight", "gain", "low", "high", "reason", "users")}
         yield GateDecision(platform=platform, cell=cell, task=task, **figures)
 

@@ -1,5 +1,6 @@
 """What was measured is read back, of the cells that were asked for and no others; what was sampled is said."""
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,8 +12,8 @@ import pytest
 from clients.evaluation import LARGEST_SCORES
 from scenarios.experiments.cells import cells
 from scenarios.experiments.limits import limits
-from scenarios.experiments.measuring import kept_metrics, site_folder
-from scenarios.experiments.report.record import METRICS_SCHEMA, Cell
+from scenarios.experiments.measuring import kept_metrics, kept_weights, site_folder
+from scenarios.experiments.report.record import METRICS_SCHEMA, BlendWeight, Cell
 from scenarios.experiments.spec import ExperimentSpec, Privacy
 
 SPEC = ExperimentSpec(
@@ -59,3 +60,29 @@ def test_a_platform_with_too_many_scores_is_said_to_be_sampled(items: int, *, sa
     )
     sampled = "The figures of a are of 2 users drawn at random from the 3 it could ask"
     assert any(limit.startswith(sampled) for limit in limits(ground)) is said
+
+
+def test_the_weights_of_every_system_are_read_back(tmp_path: Path) -> None:
+    """Of what is built on the standalone choice, of that itself, and of both tasks; of others there are none."""
+    cell = Cell("federated", 1, 8.0)
+    kept: dict[Cell, dict[str, dict[str, float]]] = {
+        ASKED[0]: {"zero-exchange": {}},
+        Cell("alone", 1, None): {"alone": {"new": 0.2}},
+        Cell("federated", 1, None): {"federated": {"new": 0.6}},
+        cell: {"federated": {"new": 0.0, "repurchase": 0.1}, "federated-ungated": {"new": 0.35}},
+    }
+    for one, systems in kept.items():
+        site = site_folder(tmp_path, one, "a")
+        site.mkdir(parents=True)
+        gates = {
+            system: {"gates": {task: {"weight": weight} for task, weight in weights.items()}}
+            for system, weights in systems.items()
+        }
+        (site / "measured.json").write_text(json.dumps(gates))
+    assert set(kept_weights(SPEC, tmp_path, ASKED, "a")) == {
+        BlendWeight("a", Cell("alone", 1, None), "new", 0.2),
+        BlendWeight("a", Cell("federated", 1, None), "new", 0.6),
+        BlendWeight("a", cell, "new", 0.0),
+        BlendWeight("a", cell, "repurchase", 0.1),
+        BlendWeight("a", Cell("federated-ungated", 1, 8.0), "new", 0.35),
+    }

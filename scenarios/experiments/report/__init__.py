@@ -3,6 +3,7 @@
 from scenarios.experiments.report.build import Report, build_report
 from scenarios.experiments.report.record import (
     METRICS_SCHEMA,
+    BlendWeight,
     Cell,
     Charges,
     ExperimentRecord,
@@ -19,6 +20,7 @@ from scenarios.experiments.report.writer import write_report
 
 __all__ = [
     "METRICS_SCHEMA",
+    "BlendWeight",
     "Cell",
     "Charges",
     "ExperimentRecord",

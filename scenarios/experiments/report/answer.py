@@ -6,16 +6,17 @@ from itertools import groupby
 from typing import Final
 
 from scenarios.experiments.report import wording
-from scenarios.experiments.report.verdict import RELEVANT, Finding, Verdict, headline, overall
+from scenarios.experiments.report.alternatives import Alternative, strongest
+from scenarios.experiments.report.names import ALONE, system_title
+from scenarios.experiments.report.told import NOT_TRIED, OUTCOMES, UNCHANGED, counting, outcome
+from scenarios.experiments.report.verdict import Finding, Verdict, headline, overall
 
 Groups = dict[Verdict, list[Finding]]
 
 _ORDER: Final = (Verdict.GAIN, Verdict.NONE, Verdict.UNRESOLVED, Verdict.HARM)
-_HEADINGS: Final = {
-    Verdict.GAIN: "gain for",
-    Verdict.NONE: f"no difference beyond ±{100 * RELEVANT:g} % for",
-    Verdict.UNRESOLVED: "not resolved for",
-    Verdict.HARM: "harm to",
+_WHY: Final = {
+    UNCHANGED: "where the do-no-harm gate stayed closed",
+    NOT_TRIED: "where too few validation users could judge it",
 }
 
 
@@ -58,15 +59,26 @@ class Answer:
         return f"{self.headline} {self.evidence}\n{self.price}".strip()
 
 
-def answer(findings: Sequence[Finding], spent: Spent | None, cost: Cost | None, metric: str) -> Answer:
-    """Answer from the ``findings`` of every ε; ``spent`` and ``cost`` belong to the headline's ε."""
+def answer(
+    findings: Sequence[Finding],
+    spent: Spent | None,
+    cost: Cost | None,
+    metric: str,
+    alternatives: Sequence[Alternative] = (),
+) -> Answer:
+    """Answer from the ``findings`` of every ε; the rest belongs to the headline's ε.
+
+    ``alternatives``: systems a platform could run alone that did better than what it is compared with.
+    """
     chosen = headline(findings)
     if not chosen:
         return Answer("Nothing was compared: no federated system was evaluated.", "", "No ε was spent.")
     ordered = sorted(chosen, key=lambda finding: _ORDER.index(finding.verdict))
     groups = {verdict: list(group) for verdict, group in groupby(ordered, key=lambda f: f.verdict)}
     without = "" if chosen[0].epsilon is None else _without_privacy(groups, findings)
-    return Answer(_opening(groups), _evidence(groups, metric) + without, _price(spent, cost))
+    others = strongest(alternatives)
+    evidence = _evidence(groups, metric, len(findings)) + without + _alone(others)
+    return Answer(_opening(groups) + _caveat(groups, others), evidence, _price(spent, cost))
 
 
 def _opening(groups: Groups) -> str:
@@ -82,6 +94,12 @@ def _opening(groups: Groups) -> str:
             if rest
             else "Yes: federation would help every platform."
         )
+    return _without_gain(groups)
+
+
+def _without_gain(groups: Groups) -> str:
+    if all(finding.unchanged and not finding.untested for group in groups.values() for finding in group):
+        return "No: every do-no-harm gate stayed closed, so federation would change nothing."
     if Verdict.NONE not in groups:
         return "No gain was found, and this run is too small to exclude one."
     if Verdict.UNRESOLVED in groups:
@@ -91,22 +109,46 @@ def _opening(groups: Groups) -> str:
     return "No: federation would help no platform."
 
 
-def _evidence(groups: Groups, metric: str) -> str:
+def _caveat(groups: Groups, others: Sequence[Alternative]) -> str:
+    """A gain over the standalone choice is none over a system that would have done better alone."""
+    gaining = {finding.platform for finding in groups.get(Verdict.GAIN, [])}
+    above = [one for one in others if one.platform in gaining and one.above_federated]
+    if not above:
+        return ""
+    which = wording.listed([f"{system_title(one.system)} on {one.platform}" for one in above])
+    return f" But {which}, run alone, had a higher mean on the test users."
+
+
+def _evidence(groups: Groups, metric: str, comparisons: int) -> str:
     every = [finding for group in groups.values() for finding in group]
-    parts = [
-        f"{_HEADINGS[verdict]} {', '.join(_figure(finding) for finding in changed)}"
-        for verdict, group in groups.items()
-        if (changed := [finding for finding in group if not finding.unchanged])
-    ]
-    unchanged = [finding for finding in every if finding.unchanged]
-    if closed := [finding for finding in unchanged if not finding.untested]:
-        parts.append(f"unchanged for {_names(closed)}, where the do-no-harm gate stayed closed")
-    if untested := [finding for finding in unchanged if finding.untested]:
-        parts.append(f"not tried for {_names(untested)}, where too few validation users could judge it")
+    told = {word: [finding for finding in every if outcome(finding) == word] for word in OUTCOMES}
+    parts = [_part(word, found) for word, found in told.items() if found]
     users = _range([finding.users for finding in every])
     repeats = "one repeat" if every[0].repeats == 1 else f"mean of {every[0].repeats} repeats"
-    alone = f"{metric} against the best each has alone"
-    return f"{alone}: {'; '.join(parts)}; 95 % intervals over {users} users, {repeats}."
+    against = f"{metric} against the {system_title(ALONE)}, made on validation for each"
+    return f"{against}: {'; '.join(parts)}; 95 % intervals over {users} users, {repeats}; {counting(comparisons)}."
+
+
+def _part(word: str, found: Sequence[Finding]) -> str:
+    if word in _WHY:
+        return f"{word} for {_names(found)}, {_WHY[word]}"
+    return f"{word} for {', '.join(_figure(finding) for finding in found)}"
+
+
+def _alone(others: Sequence[Alternative]) -> str:
+    """What the choice is not: the best that could be run alone, as only the test users tell."""
+    better = [one for one in others if one.better]
+    higher = [one for one in others if not one.better]
+    parts = []
+    if better:
+        parts.append(f"better alone: {', '.join(map(_other, better))}")
+    if higher:
+        parts.append(f"of a higher mean, not resolved: {', '.join(map(_other, higher))}")
+    return f" That choice is not the best on the test users everywhere; {'; '.join(parts)}." if parts else ""
+
+
+def _other(one: Alternative) -> str:
+    return f"{system_title(one.system)} on {one.platform} {wording.percent_interval(*one.relative)}"
 
 
 def _figure(finding: Finding) -> str:
@@ -154,7 +196,7 @@ def _protocol(cost: Cost | None) -> str:
     if cost is None:
         return "The protocol's cost was not measured."
     traffic = f"{wording.size(cost.up)} up and {wording.size(cost.down)} down"
-    took = f"{wording.duration(cost.seconds)} in {wording.counted(cost.rounds, 'round')}"
+    took = f"{wording.duration(cost.seconds)} in {wording.counted(cost.rounds, 'round')} on one machine"
     return f"Cost: at most {traffic} for a platform, {took}."
 
 

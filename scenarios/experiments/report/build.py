@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from scenarios.experiments.report import names
+from scenarios.experiments.report.alternatives import Alternative, alternatives
 from scenarios.experiments.report.answer import Answer, Cost, Spent, answer
 from scenarios.experiments.report.compare import Comparison, comparisons
 from scenarios.experiments.report.findings import find
@@ -17,11 +18,13 @@ class Report:
     """What an experiment found.
 
     ``findings``: one per platform and ε, over all users; ``slices``: the same on every other slice.
+    ``alternatives``: what a platform could run alone and the test users prefer to its standalone choice.
     """
 
     answer: Answer
     findings: tuple[Finding, ...]
     slices: dict[str, tuple[Finding, ...]]
+    alternatives: tuple[Alternative, ...]
     rows: tuple[Row, ...]
 
     @property
@@ -39,12 +42,14 @@ def build_report(record: ExperimentRecord) -> Report:
     chosen = headline(findings)
     epsilon = chosen[0].epsilon if chosen else None
     spent, cost = spent_at(record.privacy, epsilon), cost_at(record.rounds, epsilon)
+    others = alternatives(compared, epsilon)
     return Report(
-        answer=answer(findings, spent, cost, names.metric_title(names.HEADLINE_METRIC)),
+        answer=answer(findings, spent, cost, names.metric_title(names.HEADLINE_METRIC), others),
         findings=findings,
         slices={
             name: _sorted(_find(compared, record.gates, name), platforms) for name in _other_slices(compared)
         },
+        alternatives=others,
         rows=build_rows(compared),
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import Final
 
-from scenarios.experiments.report import names, svg, wording
+from scenarios.experiments.report import names, svg, told, wording
 from scenarios.experiments.report.bars import Bars, stacked
 from scenarios.experiments.report.figures import Figures
 from scenarios.experiments.report.record import RoundEntry
@@ -15,7 +15,7 @@ _SHOWN_ROUNDS: Final = 24
 
 
 def uplift(findings: Iterable[Finding]) -> svg.Forest:
-    """Relative difference to the best a platform has alone, one line per platform and ε."""
+    """Relative difference to the standalone choice, one line per platform and ε."""
     lines = [_line(finding) for finding in findings]
     return svg.forest(lines, band=RELEVANT, sides=(190, 190), width=860, text=wording.percent_tick)
 
@@ -25,7 +25,7 @@ def _line(finding: Finding) -> svg.Interval:
         epsilon_title(finding.epsilon),
         *finding.relative,
         tone=finding.verdict,
-        text=wording.percent_interval(*finding.relative),
+        text=told.figure(finding),
         group=finding.platform,
     )
 
@@ -36,7 +36,7 @@ def epsilon_title(epsilon: float | None) -> str:
 
 
 def alone(figures: Figures, platform: str) -> svg.Forest:
-    """What every system without federation reaches on one platform, and pooled data as the ceiling."""
+    """What every system without federation reaches on one platform, and pooled as the ceiling."""
     federated = (names.FEDERATED, names.UNGATED, names.WARM, names.WARM_UNGATED)
     lines = [
         svg.Interval(
@@ -56,7 +56,7 @@ def alone(figures: Figures, platform: str) -> svg.Forest:
 def utility(findings: Iterable[Finding], figures: Figures, platform: str) -> svg.Utility:
     """What the federated system adds on one platform, by ε, and what pooled data would add to the same."""
     here = [finding for finding in findings if finding.platform == platform]
-    levels = [svg.Interval("alone", 0.0, 0.0, 0.0, tone="alone")]
+    levels = [svg.Interval("standalone", 0.0, 0.0, 0.0, tone="alone")]
     if here and (most := ceiling(figures, platform)):
         levels.append(svg.Interval("pooled", most.mean, most.low, most.high, tone="pooled"))
     points = [_line(finding) for finding in here]

@@ -45,7 +45,7 @@ class Comparison:
     """All systems on the same users of one platform and slice.
 
     ``means``: shape (k,), one per column. ``draws``: shape (b, k), the same means over resampled users.
-    Behind the columns' own places come those of ``paired``: what a column's platform has alone, same repeats.
+    Behind the columns' own places come those of ``paired``: its platform's standalone choice, same repeats.
     """
 
     platform: str
@@ -117,7 +117,7 @@ def comparisons(metrics: pl.DataFrame) -> Iterator[Comparison]:
 
 
 def _alone(table: Mapping[Column, Floats], repeats: Repeats) -> dict[Column, Floats]:
-    """For each column built on the best alone: that, in the same repeats, user by user."""
+    """For each column built on the standalone choice: that, in the same repeats, user by user."""
     seeds = repeats.get((ALONE, None), ())
     found: dict[Column, Floats] = {}
     for column in table:

@@ -5,9 +5,11 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any, Final
 
+from scenarios.experiments.report.alternatives import Alternative
 from scenarios.experiments.report.build import Report
 from scenarios.experiments.report.names import ALONE
 from scenarios.experiments.report.record import (
+    BlendWeight,
     ExperimentRecord,
     GateDecision,
     GroupSum,
@@ -50,7 +52,9 @@ def document(report: Report, record: ExperimentRecord) -> dict[str, Any]:
             for name, findings in (("new", report.findings), *report.slices.items())
             for finding in findings
         ],
+        "alternatives": [_alternative(one) for one in report.alternatives],
         "gates": [_gate(gate) for gate in record.gates],
+        "weights": [_weight(weight) for weight in record.weights],
         "setting": asdict(record.setting),
         "notes": notes(record),
     }
@@ -89,10 +93,21 @@ def _finding(finding: Finding, name: str) -> dict[str, Any]:
     return {key: _rounded(value) for key, value in {**asdict(finding), **verdict}.items()}
 
 
+def _alternative(one: Alternative) -> dict[str, Any]:
+    plain = {key: _rounded(value) for key, value in asdict(one).items()}
+    return {**plain, "reference": ALONE, "federated": one.federated and [_rounded(v) for v in one.federated]}
+
+
 def _gate(gate: GateDecision) -> dict[str, Any]:
     plain = asdict(gate)
     told = _repeat(gate.cell.seed, gate.cell.epsilon)
     return {"platform": plain.pop("platform"), **plain.pop("cell"), **told, "open": gate.open, **plain}
+
+
+def _weight(weight: BlendWeight) -> dict[str, Any]:
+    told = _repeat(weight.cell.seed, weight.cell.epsilon)
+    told_of = {"platform": weight.platform, **asdict(weight.cell), **told, "task": weight.task}
+    return {**told_of, "weight": weight.weight}
 
 
 def _privacy(entry: PrivacyEntry) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Findings: federated systems against the best a platform has alone, corrected for having tried several."""
+"""Findings: federated systems against the standalone choice, corrected for having tried several."""
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace

@@ -2,15 +2,24 @@
 
 from collections.abc import Iterable, Sequence
 
-from scenarios.experiments.report import wording
+from scenarios.experiments.report import told, wording
+from scenarios.experiments.report.alternatives import Alternative
 from scenarios.experiments.report.build import Report
 from scenarios.experiments.report.charts import epsilon_title
 from scenarios.experiments.report.document import notes
+from scenarios.experiments.report.names import system_title
 from scenarios.experiments.report.record import ExperimentRecord, PrivacyEntry
-from scenarios.experiments.report.tables import ledger
+from scenarios.experiments.report.tables import blend, blending, ledger
 from scenarios.experiments.report.verdict import Finding
 
-_UPLIFT = ("platform", "ε", "users", "repeats", "uplift (95 %)", "verdict")
+_UPLIFT = ("platform", "ε", "users", "repeats", "uplift (95 %)", "p, corrected", "verdict")
+_OTHERS = (
+    "platform",
+    "system",
+    "users",
+    "against the standalone choice (95 %)",
+    "federated against it (95 %)",
+)
 _SPENT = ("plan", "platform", "ε (PRV)", "ε (PLD)", "ε (RDP)", "δ", "releases")
 
 
@@ -22,8 +31,13 @@ def summary(report: Report, record: ExperimentRecord) -> str:
         f"**{_plain(answer.headline)}**",
         _plain(answer.price),
         _plain(answer.evidence),
-        "## Uplift in NDCG@10 against the best each platform has alone",
+        "## Uplift in NDCG@10 against the standalone choice",
         _table(_UPLIFT, map(_uplift, report.findings)),
+        _plain(f"{told.sentence(told.counting(len(report.findings)))} {told.CHOICE}"),
+        "## What else could be run alone",
+        *_others(report.alternatives),
+        "## λ, the weight of the model",
+        *_weights(record),
         "## Privacy spent",
         _table(_SPENT, map(_spent, ledger(record.privacy))),
         "## Before you quote it",
@@ -34,9 +48,35 @@ def summary(report: Report, record: ExperimentRecord) -> str:
 
 
 def _uplift(finding: Finding) -> tuple[str, ...]:
-    uplift = wording.percent_interval(*finding.relative)
     counts = (wording.count(finding.users), str(finding.repeats))
-    return (finding.platform, epsilon_title(finding.epsilon), *counts, uplift, finding.verdict)
+    cells = (finding.platform, epsilon_title(finding.epsilon), *counts, told.figure(finding))
+    return (*cells, wording.p_value(finding.p_holm), told.outcome(finding))
+
+
+def _others(found: Sequence[Alternative]) -> tuple[str, ...]:
+    if not found:
+        return (told.NONE_HIGHER,)
+    return _table(_OTHERS, map(_other, found)), told.PICKED
+
+
+def _other(one: Alternative) -> tuple[str, ...]:
+    federated = one.federated_relative
+    against = wording.percent_interval(*federated) if federated else "–"
+    uplift = wording.percent_interval(*one.relative)
+    return one.platform, system_title(one.system), wording.count(one.users), uplift, against
+
+
+def _weights(record: ExperimentRecord) -> tuple[str, ...]:
+    platforms = [facts.name for facts in record.setting.platforms]
+    lines = [
+        (
+            system_title(system),
+            epsilon_title(epsilon),
+            *(wording.weights(blend(record.weights, name, system, epsilon)) for name in platforms),
+        )
+        for system, epsilon in blending(record.weights)
+    ]
+    return _table(("system", "ε", *platforms), lines), told.WEIGHT
 
 
 def _spent(entry: PrivacyEntry) -> tuple[str, ...]:

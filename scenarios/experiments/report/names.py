@@ -19,6 +19,9 @@ BUILT_ON_ALONE: Final = frozenset({FEDERATED, UNGATED, WARM, WARM_UNGATED, POOLE
 REFERENCES: Final = (ALONE, ZERO_EXCHANGE, LOCAL_ONLY, POOLED, FEDERATED)
 """Systems others are compared with, each in its form without differential privacy."""
 
+RUN_ALONE: Final = ("popularity", "popularity-7d", "ease", "item-knn", "text", ZERO_EXCHANGE, LOCAL_ONLY)
+"""Systems that a platform could run without any other: ``alone`` is what validation makes of them."""
+
 HEADLINE_METRIC: Final = "ndcg@10"
 HEADLINE_SLICE: Final = "new"
 REPURCHASE: Final = "repurchase"
@@ -34,8 +37,12 @@ SYSTEMS: Final = {
         "local-only",
         "zero-exchange and the neural model, trained on the platform's own rows alone",
     ),
-    "alone": ("best alone", "zero-exchange, and the platform's own model where its own gate opens"),
-    "federated": ("federated", "the best alone and the shared model, behind the do-no-harm gate"),
+    "alone": (
+        "standalone choice",
+        "chosen on validation for running alone: zero-exchange, with its own model where its own gate opens; "
+        "on the test users another may be better",
+    ),
+    "federated": ("federated", "the standalone choice and the shared model, behind the do-no-harm gate"),
     "federated-ungated": (
         "federated, ungated",
         "the same without the gate: the shared model counts with the weight that validation users chose, maybe 0",
@@ -45,12 +52,15 @@ SYSTEMS: Final = {
         "federated, its training started from closed-form statistics that are paid from the same ε",
     ),
     "federated-warm-ungated": ("federated, warm start, ungated", "the same without the gate"),
-    "pooled": ("pooled", "ungated, trained on all rows in one place without privacy: the ceiling"),
+    "pooled": (
+        "pooled",
+        "ungated, trained on all rows in one place without privacy: the ceiling for this model",
+    ),
     "pooled-clipped": ("pooled, clipped", "pooled with per-user clipping and no noise"),
 }
 
 SLICES: Final = {
-    "new": ("all users", "items new to the user, full catalogue"),
+    "new": ("all users", "items new to the user, whole catalogue of this run"),
     "repurchase": ("repurchase", "items the user already knows"),
     "cold-0": ("cold, 0 events", "users without a known event"),
     "cold-1-2": ("cold, 1–2 events", "users with one or two known events"),

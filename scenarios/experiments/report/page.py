@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-from scenarios.experiments.report import charts, names, tables, wording
+from scenarios.experiments.report import charts, names, tables, told, wording
+from scenarios.experiments.report.alternatives import strongest
 from scenarios.experiments.report.build import Report, cost_at, spent_at
 from scenarios.experiments.report.document import notes, whose_ledger
 from scenarios.experiments.report.figures import Figures
@@ -23,12 +24,15 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "epsilon_title": charts.epsilon_title,
     "listed": wording.listed,
     "metric_title": names.metric_title,
+    "outcome": told.outcome,
+    "p_value": wording.p_value,
     "percent": wording.percent,
     "quality": wording.quality,
     "signed": wording.signed,
     "size": wording.size,
     "span": wording.span,
     "unbroken": wording.unbroken,
+    "weights": wording.weights,
     "slice_title": names.slice_title,
     "system_title": names.system_title,
 }
@@ -48,6 +52,7 @@ def render(report: Report, record: ExperimentRecord) -> str:
             platforms=[facts.name for facts in record.setting.platforms],
             epsilon=report.epsilon,
             chosen=headline(report.findings),
+            strongest={one.platform: one for one in strongest(report.alternatives)},
             spent=spent_at(record.privacy, report.epsilon),
             cost=cost_at(record.rounds, report.epsilon),
             rounds=rounds,
@@ -55,6 +60,7 @@ def render(report: Report, record: ExperimentRecord) -> str:
             tables=tables,
             charts=charts,
             names=names,
+            told=told,
             median=median,
             relevant=RELEVANT,
             notes=notes(record),

@@ -69,6 +69,19 @@ class GateDecision:
 
 
 @dataclass(frozen=True, slots=True)
+class BlendWeight:
+    """λ of the model that a system adds to what it is built on, for one ``task`` at one platform.
+
+    Chosen on validation users; 0 where nothing was added, as no weight helped or a gate stayed closed.
+    """
+
+    platform: str
+    cell: Cell
+    task: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
 class Charges:
     """``times`` releases of one kind in a ledger, each of ``steps`` steps over users drawn at ``sample_rate``.
 
@@ -215,3 +228,4 @@ class ExperimentRecord:
     rounds: tuple[RoundEntry, ...]
     versions: Mapping[str, str]
     published: tuple[Published, ...] = ()
+    weights: tuple[BlendWeight, ...] = ()

@@ -8,7 +8,7 @@ import polars as pl
 
 from scenarios.experiments.report import names
 from scenarios.experiments.report.figures import Figures
-from scenarios.experiments.report.record import GateDecision, PrivacyEntry, RoundEntry
+from scenarios.experiments.report.record import BlendWeight, GateDecision, PrivacyEntry, RoundEntry
 from scenarios.experiments.report.rows import Row
 from scenarios.experiments.report.verdict import Finding, resolvable
 
@@ -47,7 +47,7 @@ def _relative(row: Row, reference: Row) -> Effect:
 
 
 def ceiling(figures: Figures, platform: str) -> Effect | None:
-    """Pooled data against the best a platform has alone: the most that sharing rows could give."""
+    """Pooled against the standalone choice: the most that sharing rows could give this model."""
     return effect(figures, platform, names.POOLED, None, names.ALONE)
 
 
@@ -84,6 +84,26 @@ def gates(decisions: tuple[GateDecision, ...], platform: str, epsilon: float | N
     ]
 
 
+def blend(
+    weights: Iterable[BlendWeight], platform: str, system: str, epsilon: float | None
+) -> tuple[float, ...]:
+    """λ of ``system`` at ``platform`` for new items, by seed or repeat; empty where it adds no model."""
+    here = [
+        one
+        for one in weights
+        if (one.platform, one.cell.system, one.cell.epsilon, one.task)
+        == (platform, system, epsilon, names.HEADLINE_SLICE)
+    ]
+    return tuple(one.weight for one in sorted(here, key=lambda one: one.cell.seed))
+
+
+def blending(weights: Iterable[BlendWeight]) -> list[tuple[str, float | None]]:
+    """Systems that add a model, with their ε, in the report's order: without ε first, then by falling ε."""
+    cells = {(one.cell.system, one.cell.epsilon) for one in weights}
+    place = {name: n for n, name in enumerate(names.ordered((name for name, _ in cells), names.SYSTEMS))}
+    return sorted(cells, key=lambda cell: (place[cell[0]], -(cell[1] or float("inf"))))
+
+
 def unasked(decisions: Iterable[GateDecision]) -> list[tuple[str, str]]:
     """Platform and task, once each, where a gate had no validation user at all."""
     return list(dict.fromkeys((gate.platform, gate.task) for gate in decisions if not gate.users))
@@ -106,7 +126,7 @@ def smallest(figures: Figures, finding: Finding) -> tuple[float, str] | None:
 
 
 def known_to(figures: Figures, finding: Finding) -> float:
-    """Half the width of the best alone's own interval, as a share of its mean: how much users differ."""
+    """Half the width of the standalone choice's own interval, as a share of its mean: how much users differ."""
     row = figures.row(finding.platform, names.ALONE)
     return 0.0 if row is None or not row.mean else (row.high - row.low) / 2 / row.mean
 

@@ -27,7 +27,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The federated system against what it is built on: the best its platform has alone, in the same repeats.
+    """The federated system against what it is built on: its platform's standalone choice, in the same repeats.
 
     ``difference``, ``low``, ``high``: absolute, paired, 95 %; ``p_holm``: two-sided, corrected.
     ``untested``: the gate stayed closed only since the validation users were too few to tell.
@@ -62,7 +62,7 @@ class Finding:
 
     @property
     def unchanged(self) -> bool:
-        """Whether every user got exactly what the platform has alone: the gate stayed closed."""
+        """Whether every user got exactly the platform's standalone choice: the gate stayed closed."""
         return self.low == self.high == 0
 
     @property

@@ -57,12 +57,22 @@ def quality(value: float) -> str:
     return f"{value:.4f}"
 
 
+def weights(values: Sequence[float]) -> str:
+    """λ of each repeat: ``0.2``, or ``0, 0.35, 0.2``; a dash where there is none."""
+    return ", ".join(f"{value:g}" for value in values) or "–"
+
+
 def epsilon(value: float | None) -> str:
     """An ε rounded *up*, so that what is printed never promises more than was accounted."""
     if value is None:
         return "no DP"
     digits = 1 if value >= 10 else 2
     return f"{math.ceil(value * 10**digits - 1e-9) / 10**digits:.{digits}f}".rstrip("0").rstrip(".")
+
+
+def p_value(value: float) -> str:
+    """Three decimals, rounded up: ``0.013``, ``1.000``."""
+    return f"{math.ceil(value * 1000 - 1e-9) / 1000:.3f}"
 
 
 def delta(value: float) -> str:

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from scenarios.experiments.report.alternatives import Alternative
 from scenarios.experiments.report.answer import Cost, Spent, answer
 from scenarios.experiments.report.verdict import Finding, Verdict
 
@@ -11,6 +12,7 @@ NONE = replace(BASE, platform="video")
 UNRESOLVED = replace(BASE, platform="fresh", low=-0.02, high=0.02, users=1893)
 HARM = replace(BASE, platform="drugstore", difference=-0.01, low=-0.02, high=-0.005)
 SPENT = Spent(7.987, 1e-5, 14.561, 1e-5, ("grocery", "drugstore", "fresh"))
+EASE = Alternative("grocery", "ease", 8.0, 604, 0.11, 0.1, 0.01, 0.004, 0.016, (-0.007, -0.01, -0.004))
 COST = Cost(12, 2_416_000, 2_401_000, 50.4)
 
 
@@ -43,8 +45,66 @@ def test_the_answer_is_two_lines_with_joint_epsilon_and_cost() -> None:
     assert second == (
         "At a joint ε = 14.6 (δ = 1e-5) for a person on grocery, drugstore and fresh; "
         "ε = 7.99 (δ = 1e-5) for one account on one platform. "
-        "Cost: at most 2.42 MB up and 2.4 MB down for a platform, 50 s in 12 rounds."
+        "Cost: at most 2.42 MB up and 2.4 MB down for a platform, 50 s in 12 rounds on one machine."
     )
+
+
+def test_every_gate_closed_is_no_word_on_the_model() -> None:
+    closed = replace(NONE, low=0.0, high=0.0)
+    assert headline_of(closed, replace(closed, platform="fresh")) == (
+        "No: every do-no-harm gate stayed closed, so federation would change nothing."
+    )
+    assert headline_of(closed, BASE) == "No: federation would help no platform."
+    assert headline_of(closed, replace(closed, platform="fresh", untested=True)) == (
+        "No gain was found; with so few users fresh cannot be resolved."
+    )
+
+
+def test_a_gain_below_what_could_be_run_alone_is_no_plain_yes() -> None:
+    found = answer([GAIN, NONE], SPENT, COST, "NDCG@10", [EASE])
+    assert found.headline == (
+        "Yes for grocery, not shown for video. "
+        "But EASE on grocery, run alone, had a higher mean on the test users."
+    )
+    assert found.evidence.endswith(
+        "That choice is not the best on the test users everywhere; better alone: EASE on grocery "
+        "+10.0 % (+4.0 to +16.0)."
+    )
+    assert found.text.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(EASE, federated=(0.001, -0.001, 0.003)),
+        replace(EASE, federated=None),
+        replace(EASE, platform="video"),
+    ],
+    ids=["below federated", "federated not measured", "where nothing was gained"],
+)
+def test_the_first_sentence_stands_where_no_gain_is_overtaken(other: Alternative) -> None:
+    found = answer([GAIN, NONE], SPENT, COST, "NDCG@10", [other])
+    assert found.headline == "Yes for grocery, not shown for video."
+    assert f"better alone: EASE on {other.platform} +10.0 %" in found.evidence
+
+
+def test_of_each_platform_the_strongest_is_named_and_doubt_is_told() -> None:
+    doubtful = replace(
+        EASE, platform="video", system="text", mean=0.102, difference=0.002, low=-0.001, high=0.005
+    )
+    weaker = replace(EASE, system="popularity", mean=0.105, difference=0.005)
+    evidence = answer([GAIN, NONE], SPENT, COST, "NDCG@10", [weaker, EASE, doubtful]).evidence
+    assert "popularity" not in evidence
+    assert evidence.endswith(
+        "better alone: EASE on grocery +10.0 % (+4.0 to +16.0); "
+        "of a higher mean, not resolved: text alone on video +2.0 % (−1.0 to +5.0)."
+    )
+
+
+def test_where_the_choice_is_the_best_nothing_is_added() -> None:
+    evidence = answer([GAIN, NONE], SPENT, COST, "NDCG@10").evidence
+    assert evidence.startswith("NDCG@10 against the standalone choice, made on validation for each: ")
+    assert "test users" not in evidence
 
 
 def test_users_and_repeats_are_told() -> None:

@@ -10,7 +10,16 @@ import polars as pl
 import pytest
 from jsonschema import Draft202012Validator
 
-from scenarios.experiments.report import METRICS_SCHEMA, ExperimentRecord, Report, build_report, write_report
+from scenarios.experiments.report import (
+    METRICS_SCHEMA,
+    BlendWeight,
+    Cell,
+    ExperimentRecord,
+    Report,
+    build_report,
+    write_report,
+)
+from scenarios.experiments.report.wording import percent_interval
 
 MakeRecord = Callable[..., ExperimentRecord]
 Written = tuple[Path, Report, ExperimentRecord]
@@ -266,9 +275,11 @@ def test_closed_gates_everywhere_make_a_report_worth_reading(make_record: MakeRe
     record = make_record(0.0, epsilons=(None, 8.0), scale=0.2, closed=True, platforms=("grocery", "fresh"))
     report = build_report(record)
     text = " ".join(Page(write_report(report, record, tmp_path).read_text("utf-8")).text.split())
-    assert report.answer.headline == "No: federation would help no platform."
+    assert report.answer.headline.startswith("No: every do-no-harm gate stayed closed")
     assert "unchanged for grocery and fresh" in report.answer.evidence
     assert "gate closed; as for pooled" in text
+    assert "0.0 to 0.0" not in text, "a gate that stayed closed is no exact measurement"
+    assert "unchanged" in text and "The ε is spent all the same." in text
     Draft202012Validator(schema()).validate(json.loads((tmp_path / "report.json").read_text("utf-8")))
 
 
@@ -300,3 +311,89 @@ def test_markdown_holds_the_answer_and_the_ledger(written: Written) -> None:
     assert report.answer.headline in text
     assert "| ε = 8 | one person on grocery, drugstore and fresh | 14.6 |" in text
     assert "not covered by any epsilon" in text
+
+
+@pytest.fixture(scope="module")
+def overtaken(make_record: MakeRecord, tmp_path_factory: pytest.TempPathFactory) -> Written:
+    """EASE is better than the standalone choice on grocery, by more than federation gains there."""
+    record = make_record(EFFECTS, epsilons=(8.0,), scale=0.2)
+    ease = (pl.col("system") == "ease") & (pl.col("platform") == "grocery")
+    better = pl.when(ease).then(pl.col("value") * 1.3).otherwise(pl.col("value"))
+    cells = [("local-only", 0, None), ("federated", 0, 8.0), ("federated", 1, 8.0), ("alone", 0, None)]
+    weights = [
+        BlendWeight(platform, Cell(*cell), task, weight)
+        for platform, largest in (("grocery", 0.35), ("fresh", 1.7))
+        for cell in cells
+        for task, weight in (("new", largest * cell[1]), ("repurchase", 3.0))
+    ]
+    record = replace(record, metrics=record.metrics.with_columns(value=better), weights=tuple(weights))
+    report = build_report(record)
+    return write_report(report, record, tmp_path_factory.mktemp("overtaken")), report, record
+
+
+def test_a_reader_is_told_what_would_have_been_better_alone(overtaken: Written) -> None:
+    page, report, _ = overtaken
+    text = " ".join(Page(page.read_text("utf-8")).text.replace("\xa0", " ").split())
+    letter = page.with_name("report.md").read_text("utf-8")
+    assert "But EASE on grocery, run alone, had a higher mean on the test users." in report.answer.headline
+    assert "Alone, EASE reached" in text and "Picked by their means on the test users" in text
+    ease = report.alternatives[0]
+    uplift, against = percent_interval(*ease.relative), percent_interval(*(ease.federated_relative or ()))
+    assert f"| grocery | EASE | {ease.users} | {uplift} | {against} |" in letter
+    assert uplift.replace("(", "").replace(")", "") in text
+
+
+def test_programs_are_told_too(overtaken: Written) -> None:
+    page, report, _ = overtaken
+    told = json.loads(page.with_name("report.json").read_text("utf-8"))
+    Draft202012Validator(schema()).validate(told)
+    one = next(one for one in told["alternatives"] if one["system"] == "ease")
+    (row,) = (
+        row
+        for row in told["rows"]
+        if (row["platform"], row["system"], row["slice"], row["metric"], row["difference_to"])
+        == ("grocery", "ease", "new", "ndcg@10", "alone")
+    )
+    assert [one[key] for key in ("difference", "low", "high")] == [
+        row[key] for key in ("difference", "difference_low", "difference_high")
+    ]
+    assert one["reference"] == "alone" and len(one["federated"]) == 3
+    assert len(told["alternatives"]) == len(report.alternatives)
+
+
+def test_the_weights_of_each_platform_and_system_are_on_page_letter_and_json(overtaken: Written) -> None:
+    page, _, _ = overtaken
+    letter = page.with_name("report.md").read_text("utf-8")
+    assert "| local-only | no DP | 0 | – | 0 | – |" in letter
+    assert "| federated | ε = 8 | 0, 0.35 | – | 0, 1.7 | – |" in letter
+    figures = page.read_text("utf-8").split('<section id="figures">')[1]
+    rows = re.findall(r"<tr><th scope=\"row\">([^<]*)<.*?</th>\s*<td>([^<]*)</td><td>([^<]*)</td>", figures)
+    assert ("federated", "8", "0, 0.35") in rows and ("federated", "8", "0, 1.7") in rows
+    assert ("EASE", "–", "–") in rows
+    told = json.loads(page.with_name("report.json").read_text("utf-8"))["weights"]
+    assert {
+        "platform": "fresh",
+        "system": "federated",
+        "seed": 1,
+        "seed_is": "repeat number",
+        "epsilon": 8.0,
+        "task": "new",
+        "weight": 1.7,
+    } in told
+    assert len(told) == 16
+
+
+def test_where_nothing_else_is_better_that_is_said(make_record: MakeRecord, tmp_path: Path) -> None:
+    record = make_record(0.0, epsilons=(8.0,), scale=0.1, platforms=("grocery", "fresh"))
+    lower = pl.when(pl.col("system").is_in(["zero-exchange", "local-only"])).then(0.0)
+    record = replace(record, metrics=record.metrics.with_columns(value=lower.otherwise(pl.col("value"))))
+    page = write_report(build_report(record), record, tmp_path)
+    for text in (page.read_text("utf-8"), page.with_name("report.md").read_text("utf-8")):
+        assert "No other system that a platform could run alone had a higher mean" in text
+
+
+def test_nobody_is_told_of_a_best_that_validation_chose(overtaken: Written) -> None:
+    for path in overtaken[0].parent.glob("report.*"):
+        text = path.read_text("utf-8")
+        assert "standalone choice" in text
+        assert not re.search(r"best (each |a platform )?(has )?alone", text)
