@@ -137,14 +137,12 @@ def _part(word: str, found: Sequence[Finding]) -> str:
 
 def _alone(others: Sequence[Alternative]) -> str:
     """What the choice is not: the best that could be run alone, as only the test users tell."""
-    better = [one for one in others if one.better]
-    higher = [one for one in others if not one.better]
-    parts = []
-    if better:
-        parts.append(f"better alone: {', '.join(map(_other, better))}")
+    better = ", ".join(_other(one) for one in others if one.better)
+    higher = ", ".join(_other(one) for one in others if not one.better)
+    parts = [f"better than that choice: {better}"] if better else []
     if higher:
-        parts.append(f"of a higher mean, not resolved: {', '.join(map(_other, higher))}")
-    return f" That choice is not the best on the test users everywhere; {'; '.join(parts)}." if parts else ""
+        parts.append(f"of a higher mean, but not resolved: {higher}")
+    return f" Other systems run alone, on the test users, are {'; '.join(parts)}." if parts else ""
 
 
 def _other(one: Alternative) -> str:

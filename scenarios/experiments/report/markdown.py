@@ -50,7 +50,7 @@ def summary(report: Report, record: ExperimentRecord) -> str:
 def _uplift(finding: Finding) -> tuple[str, ...]:
     counts = (wording.count(finding.users), str(finding.repeats))
     cells = (finding.platform, epsilon_title(finding.epsilon), *counts, told.figure(finding))
-    return (*cells, wording.p_value(finding.p_holm), told.outcome(finding))
+    return (*cells, told.corrected(finding), told.outcome(finding))
 
 
 def _others(found: Sequence[Alternative]) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ REPURCHASE: Final = "repurchase"
 
 SYSTEMS: Final = {
     "popularity": ("popularity", "what sold most, all time"),
-    "popularity-7d": ("popularity, 7 days", "what sold most in the last seven days"),
+    "popularity-7d": ("popularity (7 days)", "what sold most in the last seven days"),
     "ease": ("EASE", "what goes with what, from the platform's own rows"),
     "item-knn": ("item-kNN", "what goes with what, where the catalogue is too large for EASE"),
     "text": ("text alone", "the public encoder without any training"),

@@ -16,6 +16,7 @@ from scenarios.experiments.report.record import ExperimentRecord, RoundEntry
 from scenarios.experiments.report.verdict import RELEVANT, headline
 
 FILTERS: Final[dict[str, Callable[..., Any]]] = {
+    "corrected": told.corrected,
     "count": wording.count,
     "counted": wording.counted,
     "delta": wording.delta,
@@ -25,7 +26,6 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "listed": wording.listed,
     "metric_title": names.metric_title,
     "outcome": told.outcome,
-    "p_value": wording.p_value,
     "percent": wording.percent,
     "quality": wording.quality,
     "signed": wording.signed,

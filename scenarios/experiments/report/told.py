@@ -3,7 +3,7 @@
 from typing import Final
 
 from scenarios.experiments.report.verdict import RELEVANT, Finding, Verdict
-from scenarios.experiments.report.wording import percent_interval
+from scenarios.experiments.report.wording import p_value, percent_interval
 
 UNCHANGED: Final = "unchanged"
 NOT_TRIED: Final = "not tried"
@@ -48,6 +48,11 @@ def figure(finding: Finding) -> str:
     return outcome(finding) if finding.unchanged else percent_interval(*finding.relative)
 
 
+def corrected(finding: Finding) -> str:
+    """The p-value after the correction; a dash where a gate left nothing to test."""
+    return "–" if finding.unchanged else p_value(finding.p_holm)
+
+
 def sentence(text: str) -> str:
     """``text`` with a capital and a full stop."""
     return f"{text[0].upper()}{text[1:]}."
@@ -57,4 +62,4 @@ def counting(comparisons: int) -> str:
     """When a gain or harm counts, among so many comparisons."""
     if comparisons == 1:
         return "a gain counts where its interval lies above 0, harm where it lies below"
-    return f"a gain counts after Holm's correction over all {comparisons} comparisons, harm without"
+    return f"a gain counts after Holm's correction over all {comparisons} comparisons, harm counts without it"

@@ -67,7 +67,7 @@ def test_a_gain_below_what_could_be_run_alone_is_no_plain_yes() -> None:
         "But EASE on grocery, run alone, had a higher mean on the test users."
     )
     assert found.evidence.endswith(
-        "That choice is not the best on the test users everywhere; better alone: EASE on grocery "
+        " Other systems run alone, on the test users, are better than that choice: EASE on grocery "
         "+10.0 % (+4.0 to +16.0)."
     )
     assert found.text.count("\n") == 1
@@ -85,7 +85,7 @@ def test_a_gain_below_what_could_be_run_alone_is_no_plain_yes() -> None:
 def test_the_first_sentence_stands_where_no_gain_is_overtaken(other: Alternative) -> None:
     found = answer([GAIN, NONE], SPENT, COST, "NDCG@10", [other])
     assert found.headline == "Yes for grocery, not shown for video."
-    assert f"better alone: EASE on {other.platform} +10.0 %" in found.evidence
+    assert f"better than that choice: EASE on {other.platform} +10.0 %" in found.evidence
 
 
 def test_of_each_platform_the_strongest_is_named_and_doubt_is_told() -> None:
@@ -96,8 +96,8 @@ def test_of_each_platform_the_strongest_is_named_and_doubt_is_told() -> None:
     evidence = answer([GAIN, NONE], SPENT, COST, "NDCG@10", [weaker, EASE, doubtful]).evidence
     assert "popularity" not in evidence
     assert evidence.endswith(
-        "better alone: EASE on grocery +10.0 % (+4.0 to +16.0); "
-        "of a higher mean, not resolved: text alone on video +2.0 % (−1.0 to +5.0)."
+        "better than that choice: EASE on grocery +10.0 % (+4.0 to +16.0); "
+        "of a higher mean, but not resolved: text alone on video +2.0 % (−1.0 to +5.0)."
     )
 
 

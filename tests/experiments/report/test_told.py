@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from scenarios.experiments.report import ExperimentRecord, build_report, write_report
-from scenarios.experiments.report.told import OUTCOMES, counting, figure, outcome, sentence
+from scenarios.experiments.report.told import OUTCOMES, corrected, counting, figure, outcome, sentence
 from scenarios.experiments.report.verdict import Finding
 
 GAIN = Finding("grocery", 8.0, 604, 1, 0.103, 0.1, 0.003, 0.001, 0.005, 0.001)
@@ -34,15 +34,16 @@ def test_each_outcome_has_one_word(finding: Finding, word: str) -> None:
     assert word in OUTCOMES
 
 
-def test_nothing_to_measure_has_no_interval() -> None:
+def test_nothing_to_measure_has_no_interval_and_no_p_value() -> None:
     assert figure(CLOSED) == "unchanged"
+    assert (corrected(CLOSED), corrected(GAIN)) == ("–", "0.001")
     assert figure(GAIN) == "+3.0 % (+1.0 to +5.0)"
 
 
 def test_one_comparison_needs_no_correction() -> None:
     assert "Holm" not in counting(1)
     assert sentence(counting(12)) == (
-        "A gain counts after Holm's correction over all 12 comparisons, harm without."
+        "A gain counts after Holm's correction over all 12 comparisons, harm counts without it."
     )
 
 

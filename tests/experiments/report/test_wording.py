@@ -63,3 +63,13 @@ def test_lists() -> None:
         "a and b",
         "a, b and c",
     ]
+
+
+def test_weights_are_told_for_each_repeat() -> None:
+    assert wording.weights((0.0, 0.35, 3.0)) == "0, 0.35, 3"
+    assert wording.weights(()) == "–"
+
+
+@given(st.floats(0, 1))
+def test_a_p_value_is_never_rounded_down(value: float) -> None:
+    assert value - 1e-9 <= float(wording.p_value(value)) <= value + 0.001
