@@ -56,18 +56,27 @@ def test_the_guide_runs(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HANSE_QUIET", "")
     text = (DOCS / "how-to" / "own-data.md").read_text()
-    blocks = dict(re.findall(r"^```(csv|toml)\n(.*?)^```", text, re.M | re.S))
-    commands = re.findall(r"^\$ hanse (.*)\n(.*)$", text, re.M)
-    Path("orders.csv").write_text(blocks["csv"])
-    (new, drafted), (check, kept) = commands
+    events, items, *_ = re.findall(r"^```csv\n(.*?)^```", text, re.M | re.S)
+    finished, *_ = re.findall(r"^```toml\n(.*?)^```", text, re.M | re.S)
+    (source,) = re.findall(r"^```text\n(.*?)^```", text, re.M | re.S)
+    (new, drafted), *checks = re.findall(r"^\$ hanse (.*)\n(.*)$", text, re.M)
+    Path("orders.csv").write_text(events)
+    Path("items.csv").write_text(items)
     assert run(build(), new.split()) == 0
     assert capsys.readouterr().out.strip() == drafted
-    guess, declared = load_scenario("orders.toml"), tmp_path / "declared.toml"
-    declared.write_text(blocks["toml"])
-    assert guess.columns == load_scenario(declared).columns
-    assert guess.items == load_scenario(declared).items
-    declared.rename("orders.toml")
-    assert run(build(), check.split()) == 0
-    out = capsys.readouterr().out
-    assert out.startswith(kept + "\n")
-    assert out.endswith("conforms\n")
+    guess = load_scenario("orders.toml")
+    Path("finished.toml").write_text(finished)
+    assert _unedited(guess) == _unedited(load_scenario("finished.toml"))
+    public = re.sub(r"^\[source\]\n.*?\n(?=\n)", source, finished, flags=re.M | re.S)
+    for (check, kept), content in zip(checks, (finished, public), strict=True):
+        Path("orders.toml").write_text(content)
+        assert run(build(), check.split()) == 0
+        out = capsys.readouterr().out
+        assert out.startswith(kept + "\n")
+        assert out.endswith("conforms\n")
+        assert ("read from the events" in out) == (content is finished)
+
+
+def _unedited(scenario: ScenarioSpec) -> dict[str, object]:
+    """All but what the guide changes in the draft: the description and the two numbers of days."""
+    return scenario.model_dump(exclude={"description": True, "split": {"validation_days", "test_days"}})
