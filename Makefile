@@ -51,7 +51,7 @@ audit: $(READY)  ## Attack the private release path, and feed two million damage
 mutants: $(READY)  ## Break common/secagg in every way its tests must notice (half an hour)
 	@$(BIN)/python -m audits.mutants
 
-docs: $(READY)  ## Build the documentation into site/
+docs: $(READY)  ## Build the documentation into build/site/
 	$(BIN)/mkdocs build --strict
 
 clean:  ## Remove .venv and everything built
