@@ -13,6 +13,7 @@ from typing import Annotated, Final
 
 import click
 import typer
+import typer.core
 
 from common import console
 from common.errors import HanseError
@@ -31,6 +32,7 @@ def build() -> typer.Typer:
 
     An entry point names a Typer app, which becomes a group, or a function, which becomes a command.
     """
+    typer.core.HAS_RICH = False  # else typer escapes brackets for Rich, which prints nothing here
     app = typer.Typer(
         name="hanse",
         help="Federated, private training of one shared recommender across independent platforms.",

@@ -6,10 +6,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 import typer
+from typer.main import get_command
 
 from common.cli import build, run
 from common.errors import (
@@ -87,6 +90,29 @@ def test_misuse(arguments: list[str], told: str, hint: str, capsys: pytest.Captu
     first, second = capsys.readouterr().err.splitlines()[-2:]
     assert first.startswith(told)
     assert second.startswith(hint)
+
+
+def test_help_shows_flags_as_pairs_and_brackets_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(build(), ["demo", "--help"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "--fast / --no-fast A first look within a minute" in told
+    assert "few items. [default: no-fast] --out" in told
+
+
+def leaves(command: click.Command, *words: str) -> Iterator[tuple[str, ...]]:
+    yield words
+    if isinstance(command, click.Group):
+        for word, inner in command.commands.items():
+            yield from leaves(inner, *words, word)
+
+
+def test_no_help_has_an_escape_of_another_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    app = build()
+    for words in leaves(get_command(app)):
+        assert run(app, [*words, "--help"]) == 0
+        told = capsys.readouterr().out
+        assert told.startswith(" ".join(["Usage: hanse", *words]))
+        assert "\\" not in told, words
 
 
 def test_help_imports_nothing_heavy() -> None:
