@@ -60,6 +60,16 @@ def complain(error: HanseError) -> None:
 
 
 @contextmanager
+def resumable(command: str) -> Iterator[None]:
+    """Say, where what is inside is interrupted, what goes on with it; quiet does not silence it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        _talk(f"interrupted; what is finished is kept; go on with {command}")
+        raise
+
+
+@contextmanager
 def progress(label: str) -> Iterator[Update]:
     """A bar on a terminal; elsewhere a line at the start and one at the end with the seconds it took."""
     if quiet():

@@ -2,9 +2,10 @@
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
@@ -27,6 +28,7 @@ Run = Callable[[Sequence[Job], Hear], None]
 News = tuple[int, int] | None
 
 _MOST = 4  # beyond, an evaluation lacks memory rather than processors
+_HEED_SECONDS = 0.2  # how late Ctrl-C may be heard
 
 
 def processors() -> int:
@@ -36,16 +38,24 @@ def processors() -> int:
 
 @contextmanager
 def crew(workers: int) -> Iterator[Run]:
-    """Processes that stay for several runs; with one, jobs run here. With more, jobs must be picklable."""
+    """Processes that stay for several runs; with one, jobs run here. With more, jobs must be picklable.
+
+    Interrupted, they are ended in the middle of their jobs, as a crash would.
+    """
     if workers == 1:
         _alone()
         yield _in_turn
         return
     context = multiprocessing.get_context("spawn")
     queue: SimpleQueue[News] = context.SimpleQueue()
+    before = multiprocessing.active_children()
     with ProcessPoolExecutor(workers, context, _start, (queue,)) as pool:
         try:
             yield partial(_side_by_side, pool, queue)
+        except KeyboardInterrupt:
+            for worker in set(multiprocessing.active_children()).difference(before):
+                worker.terminate()
+            raise
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -61,8 +71,13 @@ def _side_by_side(
     listener = threading.Thread(target=_listen, args=(queue, hear), daemon=True)
     listener.start()
     try:
-        for future in as_completed([pool.submit(_work, number, job) for number, job in enumerate(jobs)]):
-            future.result()
+        with _ctrl_c_held():
+            futures = {pool.submit(_work, number, job) for number, job in enumerate(jobs)}
+        while futures:
+            # Not for ever: another thread may have taken the signal, and Python acts on it in this one alone.
+            done, futures = wait(futures, _HEED_SECONDS, FIRST_COMPLETED)
+            for future in done:
+                future.result()
     except BrokenProcessPool as error:
         raise EnvironmentProblem(
             "a process of the run ended without a word",
@@ -72,6 +87,16 @@ def _side_by_side(
     finally:
         queue.put(None)
         listener.join()
+
+
+@contextmanager
+def _ctrl_c_held() -> Iterator[None]:
+    """Processes begun inside never see Ctrl-C, which a terminal sends to all: this one hears it and ends them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _listen(queue: "SimpleQueue[News]", hear: Hear) -> None:

@@ -1,5 +1,6 @@
 """An experiment from its specification to its report: forecast, ground, training, measuring, reporting."""
 
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -42,7 +43,7 @@ def run_experiment(
     began = time.monotonic()
     admit(spec, out)
     folder = ExperimentFolder.open(out, spec)
-    with folder.alone():
+    with folder.alone(), console.resumable(f"hanse experiment resume {shlex.quote(str(out))}"):
         # A crew for each: its processes end with it, and with them the memory that they needed.
         hands = 1 if engine == "ray" else workers or processors()
         with crew(hands) as run:

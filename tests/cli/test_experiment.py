@@ -1,7 +1,13 @@
 """`hanse experiment`: what each command prints, where, and how it ends."""
 
 import json
+import os
+import re
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -219,3 +225,69 @@ def test_the_demo_says_first_what_it_needs(
     assert asked[0][1].name.startswith("demo-fast-")
     assert asked[1][1] == Path("here")
     assert asked[0][0] != asked[1][0]
+
+
+def workers_of(parent: int) -> list[str]:
+    """The command lines of a process's workers."""
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    commands = [Path(f"/proc/{child}/cmdline").read_text() for child in children]
+    return [command for command in commands if "spawn_main" in command]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["workers start", "workers train"])
+def test_130_interrupted_at_the_terminal(stage: str, experiment: Callable[..., Path], tmp_path: Path) -> None:
+    """Ctrl-C reaches every process of the group, also those that are still starting up. One line is said."""
+    command = [sys.executable, "-c", "from common.cli import main; raise SystemExit(main())"]
+    path = experiment("rounds = 100000", privacy="epsilons = [], spare = 0")
+    asked = ["experiment", "run", str(path), "--out", "my out", "--workers", "2"]
+    deadline = time.monotonic() + 200
+    with subprocess.Popen(
+        [*command, *asked], start_new_session=True, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            while not (
+                len(workers_of(process.pid)) == 2
+                if stage == "workers start"
+                else list(tmp_path.glob("my out/cells/*/server/checkpoint.safetensors"))
+            ):
+                assert process.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            os.killpg(process.pid, signal.SIGINT)
+            assert process.stderr is not None
+            said = process.stderr.read()  # ends when every process of the group has ended
+            assert process.wait(60) == 130, said
+        finally:
+            process.kill()
+    *before, last = said.splitlines()
+    assert last == "interrupted; what is finished is kept; go on with hanse experiment resume 'my out'"
+    assert all(
+        re.fullmatch(r"(reading|training|writing|measuring) .* (\.\.\.|[\d.]+ s)", line) for line in before
+    )
+
+
+def test_130_says_also_when_quiet_how_a_study_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(study: object, out: Path, cell: object, told: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("scenarios.experiments.utility.runner.train_job", interrupted)
+    assert hanse("-q", "experiment", "utility", "--fast", "--out", "out", "--workers", "1") == 130
+    assert capsys.readouterr().err == (
+        "interrupted; what is finished is kept; go on with the same command and --out out\n"
+    )
+
+
+def test_130_before_anything_was_begun_says_nothing_of_going_on(
+    experiment: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(spec: ExperimentSpec, out: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("scenarios.experiments.runner.admit", interrupted)
+    path = experiment()
+    capsys.readouterr()
+    assert hanse("experiment", "run", path, "--out", "out") == 130
+    assert capsys.readouterr().err == ""

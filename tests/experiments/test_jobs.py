@@ -2,10 +2,12 @@
 
 import importlib
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -160,22 +162,40 @@ def ended(number: int) -> bool:
         return True
 
 
-@pytest.mark.slow
-def test_workers_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
-    (tmp_path / "voyage_jobs.py").write_text(JOBS)
-    (tmp_path / "parent.py").write_text(PARENT)
-    parent = subprocess.Popen([sys.executable, str(tmp_path / "parent.py"), str(tmp_path)])
+@contextmanager
+def begun(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], list[int]]]:
+    """A process that has two jobs done by workers, once both are at it; and the workers' numbers."""
+    (folder / "voyage_jobs.py").write_text(JOBS)
+    (folder / "parent.py").write_text(PARENT)
+    parent = subprocess.Popen([sys.executable, str(folder / "parent.py"), str(folder)])
     deadline = time.monotonic() + 60
     try:
-        while len(list(tmp_path.glob("*.pid"))) < 2 and time.monotonic() < deadline:
+        while len(list(folder.glob("*.pid"))) < 2 and time.monotonic() < deadline:
             assert parent.poll() is None
             time.sleep(0.02)
-        workers = [int(path.stem) for path in tmp_path.glob("*.pid")]
+        workers = [int(path.stem) for path in folder.glob("*.pid")]
         assert len(workers) == 2
         assert not any(ended(number) for number in workers)
+        yield parent, workers
     finally:
         parent.kill()
         parent.wait()
-    while not all(ended(number) for number in workers) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert all(ended(number) for number in workers)
+
+
+@pytest.mark.slow
+def test_workers_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
+    with begun(tmp_path) as (parent, workers):
+        parent.kill()
+        deadline = time.monotonic() + 60
+        while not all(ended(number) for number in workers) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert all(ended(number) for number in workers)
+
+
+@pytest.mark.slow
+def test_workers_end_when_their_parent_alone_is_interrupted(tmp_path: Path) -> None:
+    """And their jobs with them, which would go on for a minute."""
+    with begun(tmp_path) as (parent, workers):
+        parent.send_signal(signal.SIGINT)
+        assert parent.wait(40) == -signal.SIGINT
+        assert all(ended(number) for number in workers)

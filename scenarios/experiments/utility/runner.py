@@ -1,6 +1,7 @@
 """The study from its cells to its report. Each finished cell is a file: a stopped study goes on where it was."""
 
 import json
+import shlex
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -33,8 +34,9 @@ def run_study(study: Study, out: Path, workers: int | None = None) -> Outcome:
     """
     asked = out / "study.json"
     _open(asked, study)
+    again = f"the same command and --out {shlex.quote(str(out))}"
     try:
-        with locked(asked, wait=False), crew(workers or processors()) as run:
+        with locked(asked, wait=False), console.resumable(again), crew(workers or processors()) as run:
             jobs = [partial(train_job, study, out, cell) for cell in cells(study)]
             with console.progress(f"training {len(jobs)} models") as update:
                 done: set[int] = set()
