@@ -1,6 +1,5 @@
 """Configuration files: TOML in, a validated frozen model out, or every problem at once with its line."""
 
-import difflib
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -8,7 +7,10 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from common.config_words import in_words
 from common.errors import ConfigError, Problem
+from common.suggest import closest_file, did_you_mean
+from common.toml_lines import Path as Key
 from common.toml_lines import key_lines
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -29,7 +31,7 @@ def load_toml(path: Path, model: type[Model]) -> Model:
         return model.model_validate(content)
     except ValidationError as error:
         lines = key_lines(text)
-        found = error.errors(include_url=False, include_input=False, include_context=False)
+        found = error.errors(include_url=False, include_input=False)
         raise ConfigError(tuple(_problem(path, item, content, lines, model) for item in found)) from error
 
 
@@ -42,10 +44,19 @@ def checked(content: Mapping[str, Any], model: type[Model]) -> Model:
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False, include_context=False)
+        found = error.errors(include_url=False, include_input=False)
         raise ConfigError(
-            tuple(Problem(".".join(map(str, item["loc"])), item["msg"].lower()) for item in found)
+            tuple(Problem(".".join(map(str, item["loc"])), in_words(item)) for item in found)
         ) from error
+
+
+def place_of(path: Path, key: Key) -> str:
+    """Where in a TOML file a key stands, or else what it stands in: ``file:line``.
+
+    Raises:
+        ConfigError: when the file cannot be read.
+    """
+    return _place(path, key_lines(_read(path)), key)
 
 
 def _read(path: Path) -> str:
@@ -55,8 +66,7 @@ def _read(path: Path) -> str:
         problem = Problem(str(path), "not UTF-8 text", "save the file as UTF-8")
         raise ConfigError((problem,)) from error
     except FileNotFoundError as error:
-        near = [item.name for item in path.parent.glob("*.toml")] if path.parent.is_dir() else []
-        raise ConfigError((Problem(str(path), "no such file", did_you_mean(path.name, near)),)) from error
+        raise ConfigError((Problem(str(path), "no such file", closest_file(path)),)) from error
     except OSError as error:
         raise ConfigError((Problem(str(path), f"cannot be read: {error.strerror}"),)) from error
 
@@ -72,26 +82,22 @@ def _problem(
     path: Path,
     item: Mapping[str, Any],
     content: Mapping[str, Any],
-    lines: Mapping[tuple[str | int, ...], int],
+    lines: Mapping[Key, int],
     model: type[BaseModel],
 ) -> Problem:
     key = _visible(item["loc"], content)
-    line = next((lines[key[:end]] for end in range(len(key), 0, -1) if key[:end] in lines), 1)
     dotted = ".".join(map(str, key))
-    hint = ""
-    if item["type"] == "extra_forbidden":
-        what, hint = "unknown key", did_you_mean(str(key[-1]), _siblings(model, key[:-1]))
-    elif item["type"] == "missing":
-        what = "missing key"
-    elif item["type"] in ("model_type", "model_attributes_type"):
-        what = "should be a table"
-    else:
-        said = item["msg"].removeprefix("Value error, ")
-        what = said[:1].lower() + said[1:]
-    return Problem(f"{path}:{line}", f"{dotted}: {what}" if dotted else what, hint)
+    unknown = item["type"] == "extra_forbidden"
+    what, hint = in_words(item), did_you_mean(str(key[-1]), _siblings(model, key[:-1])) if unknown else ""
+    return Problem(_place(path, lines, key), f"{dotted}: {what}" if dotted else what, hint)
 
 
-def _visible(location: tuple[str | int, ...], content: Any) -> tuple[str | int, ...]:
+def _place(path: Path, lines: Mapping[Key, int], key: Key) -> str:
+    line = next((lines[key[:end]] for end in range(len(key), 0, -1) if key[:end] in lines), 1)
+    return f"{path}:{line}"
+
+
+def _visible(location: Key, content: Any) -> Key:
     """The part of a location that a reader of the file can see: no tags of unions, no names of validators."""
     seen: list[str | int] = []
     for part in location:
@@ -105,7 +111,7 @@ def _visible(location: tuple[str | int, ...], content: Any) -> tuple[str | int, 
     return tuple(seen)
 
 
-def _siblings(model: type[BaseModel], path: tuple[str | int, ...]) -> list[str]:
+def _siblings(model: type[BaseModel], path: Key) -> list[str]:
     """The keys that the table at ``path`` may have."""
     models = [model]
     for part in path:
@@ -120,11 +126,3 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
         yield annotation
     for inner in get_args(annotation):
         yield from _models_in(inner)
-
-
-def did_you_mean(word: str, known: list[str]) -> str:
-    """A hint that names the closest of ``known``, or all of a short list, or nothing."""
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    if close:
-        return f'did you mean "{close[0]}"?'
-    return f"known: {', '.join(sorted(known))}" if known and len(known) <= 12 else ""

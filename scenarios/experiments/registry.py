@@ -1,11 +1,15 @@
 """Finding experiments: those that come with the project by name, one's own by file."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from common.config import did_you_mean, load_toml
+from common.config import load_toml, place_of
 from common.errors import ConfigError, Problem
+from common.suggest import closest_file, did_you_mean
+from common.toml_lines import Path as Key
 from scenarios.experiments.spec import ExperimentSpec
+from scenarios.platforms.registry import scenario_path
 
 _BUILTIN: Final = Path(__file__).parent
 
@@ -14,10 +18,13 @@ def load_experiment(name_or_file: str | Path) -> ExperimentSpec:
     """A built-in experiment by name, or any by its TOML file; the paths in it count from the file's folder.
 
     Raises:
-        ConfigError: where there is none, or with everything that is wrong in the file.
+        ConfigError: where there is none, or with everything that is wrong in the file; or with every scenario
+            that it names and that is not there.
     """
     path = _path(name_or_file)
     spec = load_toml(path, ExperimentSpec)
+    if absent := tuple(_absent(path, spec)):
+        raise ConfigError(absent)
     home = path.parent
     paths = {
         "platforms": tuple(_scenario(home, name) for name in spec.platforms),
@@ -25,6 +32,27 @@ def load_experiment(name_or_file: str | Path) -> ExperimentSpec:
         "public": _scenario(home, spec.public) if spec.public else None,
     }
     return spec.model_copy(update=paths)
+
+
+def _absent(path: Path, spec: ExperimentSpec) -> Iterator[Problem]:
+    """The scenarios that the file at ``path`` names and that are not there."""
+    named: list[tuple[Key, str]] = [
+        (("platforms", number), name) for number, name in enumerate(spec.platforms)
+    ]
+    if spec.public:
+        named.append((("public",), spec.public))
+    for key, name in named:
+        where, dotted = place_of(path, key), ".".join(map(str, key))
+        try:
+            file = scenario_path(_scenario(path.parent, name))
+        except ConfigError as error:
+            (unknown,) = error.problems
+            hint = f"{unknown.hint} or a file that ends in .toml"
+            yield Problem(where, f"{dotted}: {unknown.what}", hint)
+            continue
+        if not file.exists():
+            draft = "hanse scenario new drafts a scenario; a path counts from the experiment's folder"
+            yield Problem(where, f"{dotted}: no such file: {file}", closest_file(file, besides=path) or draft)
 
 
 def _scenario(home: Path, name: str) -> str:

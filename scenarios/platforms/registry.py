@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Final
 
-from common.config import did_you_mean, load_toml
+from common.config import load_toml
 from common.errors import ConfigError, Problem
+from common.suggest import did_you_mean
 from scenarios.platforms.spec import ScenarioSpec
 
 BUILTIN: Final = Path(__file__).parent / "builtin"

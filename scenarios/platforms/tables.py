@@ -5,8 +5,8 @@ from typing import Final
 
 import polars as pl
 
-from common.config import did_you_mean
 from common.errors import DataError
+from common.suggest import did_you_mean
 
 SUFFIXES: Final = (".parquet", ".csv", ".tsv", ".jsonl", ".ndjson")
 
