@@ -6,9 +6,15 @@ from typing import Annotated
 
 import typer
 
+from common.arguments import Existing
+
 app = typer.Typer(help="A platform's own process: its data, keys and privacy ledger.", no_args_is_help=True)
 
 Folder = Annotated[Path, typer.Argument(help="The site's folder.")]
+SiteThere = Annotated[
+    Path,
+    typer.Argument(help="The site's folder.", click_type=Existing("folder", "hanse site init makes a site")),
+]
 
 
 @app.command()
@@ -16,15 +22,18 @@ def init(
     folder: Folder,
     platform: Annotated[str, typer.Option(help="The platform's name on the roster.")],
     scenario: Annotated[str, typer.Option(help="A built-in scenario, or a scenario's TOML file.")],
-    epsilon: Annotated[float, typer.Option(min=0.0, help="The most ever to be spent on one person.")],
-    delta: Annotated[float, typer.Option(min=0.0, max=1.0)] = 1e-5,
+    epsilon: Annotated[float, typer.Option(help="The most ever to be spent on one person.")],
+    delta: Annotated[
+        float, typer.Option(help="The δ at which ε is counted; far below 1 / number of users.")
+    ] = 1e-5,
 ) -> None:
     """Make a site: its settings, its signing key, and the secret that hashes user identifiers."""
-    from clients.config import SiteConfig, SiteFolder
+    from clients.config import SiteConfig, SiteFolder, require_small_delta
     from common.config import checked
 
     ceiling = {"epsilon": epsilon, "delta": delta}
     config = checked({"platform": platform, "scenario": scenario, "ceiling": ceiling}, SiteConfig)
+    require_small_delta(config)
     site = SiteFolder.create(folder, config)
     site.hash_users()
     typer.echo(site.identity().public_key().public_bytes_raw().hex())
@@ -32,7 +41,7 @@ def init(
 
 @app.command()
 def run(
-    folder: Folder,
+    folder: SiteThere,
     socket: Annotated[Path | None, typer.Option(help="Where to listen; default: in the folder.")] = None,
 ) -> None:
     """Answer the coordinator's requests under the charter pinned last, until interrupted."""
@@ -54,7 +63,7 @@ def run(
 
 @app.command()
 def ledger(
-    folder: Folder, as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False
+    folder: SiteThere, as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False
 ) -> None:
     """What the site has spent, what its ceiling leaves, and what the next plan would cost."""
     from clients.config import SiteFolder

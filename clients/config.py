@@ -1,6 +1,7 @@
 """A site's private configuration, and the folder it lives in: key, ledger, pinned charters, metrics."""
 
 import json
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +20,9 @@ from common.config import load_toml
 from common.errors import ConfigError, EnvironmentProblem, PrivacyRefused, Problem
 from common.files import locked, make_folder, write_atomically
 from common.privacy.ledger import Ceiling, Ledger
+from common.privacy.plan import largest_delta
 from common.ticket import Tickets
+from scenarios.platforms.registry import load_scenario
 
 
 class CeilingConfig(BaseModel):
@@ -59,12 +62,28 @@ class SiteFolder:
         """Make the folder with a new long-term key; a site that is there keeps its key and its ceiling.
 
         Raises:
-            ConfigError: when a site with other settings is there.
+            ConfigError: when a site with other settings is there, or a file is in the way.
+            EnvironmentProblem: when the folder cannot be written.
         """
         folder = cls(path)
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with locked(folder._key):  # two at once would each sign with a key of its own, of which one is lost
-            return folder._made(config)
+        try:
+            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with locked(
+                folder._key
+            ):  # two at once would each sign with a key of its own, of which one is lost
+                return folder._made(config)
+        except (FileExistsError, NotADirectoryError) as error:
+            hint = "name a folder that is not there yet, below one that is"
+            raise ConfigError(
+                (Problem(str(path), "no site can be made here: a file is in the way", hint),)
+            ) from error
+        except OSError as error:
+            raise EnvironmentProblem(
+                "no site can be made here",
+                where=str(path),
+                why=error.strerror or type(error).__name__,
+                hint="choose a folder that you can write to",
+            ) from error
 
     def _made(self, config: SiteConfig) -> "SiteFolder":
         if not self._key.exists():
@@ -253,6 +272,22 @@ class Engagement:
     def basis_path(self) -> Path:
         """The feature basis that the charter pins by its digest."""
         return self.path / "basis.safetensors"
+
+
+def require_small_delta(config: SiteConfig) -> None:
+    """Hold a new site's δ against the number of users that its scenario declares; no row is read.
+
+    What a charter's plan declares is checked again before each round: :func:`clients.policy.admit`.
+
+    Raises:
+        ConfigError: when there is no such scenario, or δ is too large for its users.
+    """
+    bucket = load_scenario(config.scenario).training.bucket
+    largest = largest_delta(bucket)
+    if config.ceiling and config.ceiling.delta > largest:
+        what = f"{config.ceiling.delta:g} is too large for {bucket} users: it may expose that share of them"
+        hint = f"--delta {10.0 ** math.floor(math.log10(largest)):g} or less"
+        raise ConfigError((Problem("ceiling.delta", what, hint),))
 
 
 def as_toml(config: SiteConfig) -> str:

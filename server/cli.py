@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer.core import TyperGroup
 
+from common.arguments import Existing
+
 if TYPE_CHECKING:
     import click
 
@@ -32,15 +34,28 @@ model = typer.Typer(
 
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 KnownCharter = Annotated[
-    Path | None, typer.Option(help="The charter that you know to be the platforms': their keys come from it.")
+    Path | None,
+    typer.Option(
+        help="The charter that you know to be the platforms': their keys come from it.",
+        click_type=Existing("file"),
+    ),
 ]
-Where = Annotated[Path, typer.Option(help="The registry's folder.")]
+Registered = Annotated[
+    Path,
+    typer.Option(
+        help="The registry's folder.",
+        click_type=Existing("folder", "name the registry with --registry; hanse model publish makes one"),
+    ),
+]
 
 
 @verify.command("certificate")
 def verify_certificate(
-    file: Annotated[Path, typer.Argument(help="The certificate.")],
-    model: Annotated[Path | None, typer.Option(help="The model's file, to be held against it.")] = None,
+    file: Annotated[Path, typer.Argument(help="The certificate.", click_type=Existing("file"))],
+    model: Annotated[
+        Path | None,
+        typer.Option(help="The model's file, to be held against it.", click_type=Existing("file")),
+    ] = None,
     charter: KnownCharter = None,
     as_json: AsJson = False,
 ) -> None:
@@ -68,8 +83,15 @@ def verify_certificate(
 
 @verify.command("round")
 def verify_round(
-    folder: Annotated[Path, typer.Argument(help="The folder with the round's bundle.")],
-    site: Annotated[Path, typer.Option(help="Your own site's folder: its charter and its tickets.")],
+    folder: Annotated[
+        Path, typer.Argument(help="The folder with the round's bundle.", click_type=Existing("folder"))
+    ],
+    site: Annotated[
+        Path,
+        typer.Option(
+            help="Your own site's folder: its charter and its tickets.", click_type=Existing("folder")
+        ),
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Say whether a round's result is the sum of what its survivors signed, and the step from it."""
@@ -102,10 +124,22 @@ def _known(*, known: bool) -> str:
 
 @model.command("publish")
 def publish(
-    run: Annotated[Path, typer.Argument(help="A folder with certificate.json and model.safetensors.")],
-    registry: Where = Path("registry"),
+    run: Annotated[
+        Path,
+        typer.Argument(
+            help="A folder with certificate.json and model.safetensors.", click_type=Existing("folder")
+        ),
+    ],
+    registry: Annotated[
+        Path, typer.Option(help="The registry's folder; made if need be.", metavar="FOLDER")
+    ] = Path("registry"),
     charter: KnownCharter = None,
-    audit: Annotated[Path | None, typer.Option(help="What hanse audit run wrote.")] = None,
+    audit: Annotated[
+        Path | None,
+        typer.Option(
+            help="What hanse audit run wrote.", click_type=Existing("file", "hanse audit run writes one")
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Publish a run's version under the next number, if its certificate holds and no audit contradicts it."""
@@ -125,7 +159,7 @@ def publish(
 
 
 @model.command("list")
-def list_versions(registry: Where = Path("registry"), as_json: AsJson = False) -> None:
+def list_versions(registry: Registered = Path("registry"), as_json: AsJson = False) -> None:
     """Every published version."""
     from server.registry import Registry
 
@@ -141,7 +175,7 @@ def list_versions(registry: Where = Path("registry"), as_json: AsJson = False) -
 @model.command("show")
 def show(
     number: Annotated[int, typer.Argument(help="The version.")],
-    registry: Where = Path("registry"),
+    registry: Registered = Path("registry"),
     as_json: AsJson = False,
 ) -> None:
     """A version's card or manifest, once its files are what was published."""
@@ -165,7 +199,7 @@ def _content(path: Path | None) -> bytes | None:
     try:
         return None if path is None else path.read_bytes()
     except OSError as error:
-        raise SwappedModel("no model can be read", where=str(path), why=type(error).__name__) from error
+        raise SwappedModel("no model can be read", where=str(path), why=error.strerror or "") from error
 
 
 def _complain_of(found: "Iterable[HanseError]") -> None:

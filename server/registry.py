@@ -38,6 +38,12 @@ class NotPublished(HanseError):
     """There is no such version here, or it is not what was published."""
 
 
+class NoSuchVersion(NotPublished):
+    """A number under which nothing was published here."""
+
+    exit_code = 2
+
+
 class AuditForbids(PrivacyRefused):
     """A version whose audit contradicts its claim is not published."""
 
@@ -103,21 +109,24 @@ class Registry:
         """A version's manifest.
 
         Raises:
-            NotPublished: when there is no such version.
+            NoSuchVersion: when there is no such version.
+            NotPublished: when its manifest is none.
         """
         path = self.folder(number) / MANIFEST
         try:
             return Manifest.model_validate_json(path.read_bytes())
-        except (OSError, ValidationError) as error:
+        except FileNotFoundError as error:
             hint = "hanse model list tells what is there"
+            raise NoSuchVersion(f"no version {number}", where=str(self.path), hint=hint) from error
+        except (OSError, ValidationError) as error:
             why = type(error).__name__
-            raise NotPublished(f"no version {number}", where=str(self.path), why=why, hint=hint) from error
+            raise NotPublished("no readable manifest", where=str(path), why=why) from error
 
     def load(self, number: int) -> tuple[Certificate, Floats]:
         """A version's certificate and its values, float32, (d,), once both are what was published and hold.
 
         Raises:
-            NotPublished: when there is no such version.
+            NotPublished: when there is no such version, or no manifest of it.
             CertificateInvalid, CharterInvalid, PrivacyRefused: the first reason why it does not hold any more.
         """
         manifest, folder = self.manifest(number), self.folder(number)
@@ -196,4 +205,4 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise SwappedModel("no model can be read", where=str(path), why=type(error).__name__) from error
+        raise SwappedModel("no model can be read", where=str(path), why=error.strerror or "") from error

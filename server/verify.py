@@ -88,7 +88,8 @@ def _read(folder: Path) -> bytes:
     try:
         return (folder / BUNDLE).read_bytes()
     except OSError as error:
-        raise NoTicket("no bundle to replay", where=str(folder / BUNDLE), why=type(error).__name__) from error
+        why = error.strerror or ""
+        raise NoTicket("no bundle to replay", where=str(folder / BUNDLE), why=why) from error
 
 
 def _find(site: Path, data: bytes, where: str) -> tuple[Path, Sequence[Ticket], Ticket]:

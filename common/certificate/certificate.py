@@ -48,5 +48,5 @@ class Certificate(Part):
             return cls.decode(path.read_bytes())
         except OSError as error:
             raise CertificateUnreadable(
-                "no certificate can be read", where=str(path), why=type(error).__name__
+                "no certificate can be read", where=str(path), why=error.strerror or ""
             ) from error

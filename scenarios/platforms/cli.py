@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from common import console
+from common.arguments import Existing
 
 if TYPE_CHECKING:
     from scenarios.platforms.check import Conformance
@@ -63,7 +64,10 @@ def check(scenario: Scenario, as_json: Json = False) -> None:
 
 @app.command()
 def new(
-    file: Annotated[Path, typer.Argument(help="A CSV, Parquet or JSON lines file of events.")],
+    file: Annotated[
+        Path,
+        typer.Argument(help="A CSV, Parquet or JSON lines file of events.", click_type=Existing("file")),
+    ],
     out: Annotated[
         Path | None, typer.Option("--out", help="The TOML to write; default: beside FILE.")
     ] = None,

@@ -25,6 +25,17 @@ from server.rounds import hold_round
 
 Make = Callable[..., Any]
 INIT = ("--platform", "salt", "--scenario", "salt.toml", "--epsilon", "2.5")
+SCENARIO = """
+name = "salt"
+title = "salt"
+description = "made up; its files are never read"
+licence = "none"
+source = { events = "events.csv" }
+columns = { user = "who", item = "what", time = "when" }
+items.text = ["what"]
+split.by = "leave-last-out"
+training = { bucket = 1000, expected_batch = 50 }
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -32,6 +43,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HANSE_QUIET", "")
     monkeypatch.setenv("HANSE_DEBUG", "")
     monkeypatch.chdir(tmp_path)
+    Path("salt.toml").write_text(SCENARIO)
 
 
 def hanse(*arguments: str | Path) -> int:
@@ -53,19 +65,68 @@ def test_init_makes_a_site_and_prints_its_public_key(capsys: pytest.CaptureFixtu
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (("--platform", "Salt", "--scenario", "x", "--epsilon", "1"), "platform: error: string should match"),
-        (("--platform", "salt", "--scenario", "x", "--epsilon", "0"), "ceiling.epsilon: error: input should"),
+        (("--platform", "Salt", "--scenario", "x", "--epsilon", "1"), "platform: error: should match"),
+        (
+            ("--platform", "salt", "--scenario", "x", "--epsilon", "0"),
+            "ceiling.epsilon: error: should be above 0",
+        ),
         (("--platform", "salt", "--scenario", "x", "--epsilon", "1", "--delta", "1"), "ceiling.delta: error"),
         (("--platform", "salt", "--scenario", "x", "--epsilon", "much"), "error: invalid value"),
         (("--platform", "salt", "--scenario", "x"), "error: missing option"),
     ],
 )
-def test_impossible_options(
-    options: tuple[str, ...], told: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_impossible_options(options: tuple[str, ...], told: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert hanse("site", "init", "salt", *options) == 2
     assert capsys.readouterr().err.startswith(told)
-    assert list(tmp_path.iterdir()) == []
+    assert not Path("salt").exists()
+
+
+@pytest.mark.parametrize(
+    ("scenario", "told"),
+    [
+        ("slat.toml", 'slat.toml: error: no such file\nhint: did you mean "salt.toml"?\n'),
+        ("grocer", 'error: no scenario "grocer"\nhint: did you mean "grocery"?\n'),
+    ],
+)
+def test_a_scenario_that_is_not_there(scenario: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert hanse("site", "init", "salt", "--platform", "salt", "--scenario", scenario, "--epsilon", "1") == 2
+    assert capsys.readouterr().err == told
+    assert not Path("salt").exists()
+
+
+def test_a_delta_that_promises_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """1000^-1.1 = 5.01e-4 is the most for a scenario that declares 1000 users; what the hint says is accepted."""
+    for delta in ("0.9", "0.001", "5.02e-4"):
+        assert hanse("site", "init", "salt", *INIT, "--delta", delta) == 2
+        what, hint = capsys.readouterr().err.splitlines()
+        assert what.startswith(f"ceiling.delta: error: {float(delta):g} is too large for 1000 users")
+        assert hint == "hint: --delta 0.0001 or less"
+        assert not Path("salt").exists()
+    for delta in ("5.01e-4", "0.0001"):
+        assert hanse("site", "init", delta, *INIT, "--delta", delta) == 0
+
+
+@pytest.mark.parametrize("folder", ["salt.toml", "salt.toml/site"])
+def test_a_file_in_the_way(folder: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert hanse("site", "init", folder, *INIT) == 2
+    assert capsys.readouterr().err == (
+        f"{folder}: error: no site can be made here: a file is in the way\n"
+        "hint: name a folder that is not there yet, below one that is\n"
+    )
+    assert Path("salt.toml").read_text() == SCENARIO
+
+
+def test_a_folder_that_cannot_be_written(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(path: Path, content: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("clients.config.write_atomically", full)
+    assert hanse("site", "init", "salt", *INIT) == 5
+    assert capsys.readouterr().err.startswith(
+        "salt: error: no site can be made here: No space left on device"
+    )
 
 
 def test_a_folder_of_another_site(capsys: pytest.CaptureFixture[str]) -> None:
@@ -180,6 +241,7 @@ def test_a_ledger_without_charges(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_no_site_there(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("salt").mkdir()
     assert hanse("site", "ledger", "salt") == 2
     assert "salt/site.toml: error: no such file" in capsys.readouterr().err
 

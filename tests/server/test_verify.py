@@ -380,7 +380,7 @@ def test_a_bundle_that_was_changed_since_it_was_announced_has_no_ticket(fleet: M
 
 def test_a_bundle_that_is_not_there(fleet: Make, tmp_path: Path) -> None:
     made = fleet(replay_days=7)
-    with pytest.raises(NoTicket, match="no bundle to replay: FileNotFoundError"):
+    with pytest.raises(NoTicket, match="no bundle to replay: No such file"):
         verify_round(tmp_path, made.folders["salt"].path)
 
 
