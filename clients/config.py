@@ -68,9 +68,8 @@ class SiteFolder:
         folder = cls(path)
         try:
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with locked(
-                folder._key
-            ):  # two at once would each sign with a key of its own, of which one is lost
+            # Two at once would each sign with a key of its own, of which one is lost.
+            with locked(folder._key):
                 return folder._made(config)
         except (FileExistsError, NotADirectoryError) as error:
             hint = "name a folder that is not there yet, below one that is"
