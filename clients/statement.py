@@ -154,16 +154,20 @@ def as_text(found: Statement) -> str:
     lines = [
         f"spent    {spent}",
         f"ceiling  ε = {ceiling.epsilon:g}, of which {found.left:.3f} is left",
-        f"unit     {Plan.unit}; {Plan.adjacency}; {found.charges} releases",
+        f"unit     {Plan.unit}; {Plan.adjacency}; {_releases(found.charges)}",
     ]
     if found.alone != spent.prv:
         lines.insert(1, f"alone    ε = {found.alone:.3f} if aggregation fails; the ceiling does not bound it")
     lines += [
-        f"kind     {one.release}: {one.charges} releases, ε = {one.epsilon:.3f} by itself"
+        f"kind     {one.release}: {_releases(one.charges)}, ε = {one.epsilon:.3f} by itself"
         for one in found.kinds
     ]
     lines.append(f"next     {_planned(found.next_plan)}")
     return "\n".join([*lines, f"rollback {_watched(found.peers)}"])
+
+
+def _releases(count: int) -> str:
+    return f"{count} release{'' if count == 1 else 's'}"
 
 
 def _figures(spent: Epsilon) -> dict[str, float | str]:

@@ -100,7 +100,8 @@ def require_finding(finding: AuditFinding, claims: Iterable[Claim]) -> None:
 
     Raises:
         AuditContradicts: when its lower bound is above the ε it was held against.
-        AuditElsewhere: when no claim is as large as that ε at the finding's δ.
+        AuditElsewhere: when no claim is as large as that ε at the finding's δ; or those that are share their
+            noise, as an audit attacks training with local noise.
     """
     if finding.contradicts:
         found, claimed = f"{finding.lower_bound:.3g}", f"{finding.claimed_epsilon:g}"
@@ -109,10 +110,13 @@ def require_finding(finding: AuditFinding, claims: Iterable[Claim]) -> None:
             why=f"{finding.correct} of {finding.guesses} guesses were right",
             hint="do not publish this version; something on the release path does not hold",
         )
-    if not any(claim.delta == finding.delta and claim.epsilon >= finding.claimed_epsilon for claim in claims):
+    if not any(
+        claim.mode == "local" and claim.delta == finding.delta and claim.epsilon >= finding.claimed_epsilon
+        for claim in claims
+    ):
         raise AuditElsewhere(
             f"{finding.attack} was held against ε = {finding.claimed_epsilon:g} at δ = {finding.delta:g}",
-            why="no platform claims that much at that δ",
+            why="no platform claims that much at that δ for local noise",
         )
 
 

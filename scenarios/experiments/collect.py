@@ -16,6 +16,7 @@ from scenarios.experiments.folder import ExperimentFolder
 from scenarios.experiments.ground import Ground
 from scenarios.experiments.limits import limits
 from scenarios.experiments.measuring import kept_gates, kept_metrics, kept_weights
+from scenarios.experiments.plans import training_of
 from scenarios.experiments.relations import Group, dearest, sharing
 from scenarios.experiments.report import (
     Cell,
@@ -77,7 +78,8 @@ def _published(folder: ExperimentFolder, cell: Cell) -> Iterator[Published]:
 
 def _setting(ground: Ground, minutes: float, runs: Sequence[Path]) -> Setting:
     spec = ground.spec
-    training = {name: scenario.training for name, scenario in ground.scenarios.items()}
+    epsilon = next(iter(spec.privacy.epsilons), None)
+    training = {name: training_of(spec, scenario, epsilon) for name, scenario in ground.scenarios.items()}
     one = next(iter(training.values()))
     return Setting(
         title=spec.title,

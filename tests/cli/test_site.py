@@ -173,7 +173,7 @@ def test_the_ledger_in_words_and_for_programs(capsys: pytest.CaptureFixture[str]
     assert f"ε = {told['epsilon_prv']:.3f} at δ = 1e-05 (PRV; PLD says {told['epsilon_pld']:.3f}; " in words
     assert f"{2.5 - told['epsilon_prv']:.3f} is left" in words
     assert "3 releases" in words
-    assert f"kind     statistics: 1 releases, ε = {statistics:.3f} by itself" in words
+    assert f"kind     statistics: 1 release, ε = {statistics:.3f} by itself" in words
     assert "next     no private charter is pinned here" in words
 
 

@@ -10,7 +10,8 @@ import pytest
 from common.certificate.attestation import Attestation, Charged
 from common.certificate.certificate import Certificate
 from common.certificate.check import faults
-from common.certificate.errors import CertificateInvalid, CertificateUnreadable
+from common.certificate.claims import require_finding
+from common.certificate.errors import AuditElsewhere, CertificateInvalid, CertificateUnreadable
 from common.certificate.model_file import model_file, model_of
 from common.certificate.statement import Statement, Sum, chained
 from common.charter import CharterInvalid
@@ -219,6 +220,14 @@ def test_a_finding_that_contradicts_the_claim_or_is_about_another_is_named(
     finding = FINDING.model_copy(update=change)
     statement = certificate.statement.model_copy(update={"findings": (finding,)})
     assert kinds(faults(made.resigned(certificate, statement))) == {kind}
+
+
+def test_a_finding_about_local_noise_says_nothing_of_shared_noise(certificate: Certificate) -> None:
+    claims = certificate.statement.claims
+    require_finding(FINDING, claims)
+    shared = [claim.model_copy(update={"mode": "shared-noise"}) for claim in claims]
+    with pytest.raises(AuditElsewhere, match="for local noise"):
+        require_finding(FINDING, shared)
 
 
 @pytest.mark.parametrize(

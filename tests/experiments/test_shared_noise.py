@@ -106,6 +106,7 @@ def test_it_runs_and_its_report_states_both_figures(
         (entry,) = SiteFolder(cell / "sites" / name).ledger().entries()
         assert isinstance(entry.charge.mechanism, SkellamMechanism)
     report = json.loads((out / "report.json").read_text())
+    assert report["setting"]["local_steps"] == 1
     told = {entry["platform"]: entry for entry in report["privacy"]}
     history = SiteFolder(cell / "sites" / "salt").ledger().history()
     assert told["salt"]["epsilon_alone"] == pytest.approx(if_aggregation_fails(history, 1e-5), abs=1e-6)
