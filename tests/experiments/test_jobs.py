@@ -41,6 +41,9 @@ def note_process(folder, told):
     import torch
     (folder / str(os.getpid())).write_text(str(torch.get_num_threads()))
 
+def note_mask(folder, told):
+    (folder / "mask").write_text(str(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())))
+
 def wait_for(path, told):
     deadline = time.monotonic() + 20
     while not path.exists() and time.monotonic() < deadline:
@@ -107,6 +110,13 @@ def test_each_process_has_one_thread_for_its_sums(pool: Run, jobs: Any, tmp_path
     assert str(os.getpid()) not in noted
     assert set(noted.values()) == {"1"}
     assert 1 <= len(noted) <= 2
+
+
+def test_ctrl_c_is_for_the_parent_alone(pool: Run, jobs: Any, tmp_path: Path) -> None:
+    """A worker that heard it would print where it was."""
+    heard(pool, partial(jobs.note_mask, tmp_path))
+    assert (tmp_path / "mask").read_text() == "True"
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 @pytest.mark.parametrize("kind", ["config", "privacy", "protocol", "other"])
