@@ -30,9 +30,11 @@ def init(
     """Make a site: its settings, its signing key, and the secret that hashes user identifiers."""
     from clients.config import SiteConfig, SiteFolder, require_small_delta
     from common.config import checked
+    from scenarios.platforms.registry import anchored
 
     ceiling = {"epsilon": epsilon, "delta": delta}
-    config = checked({"platform": platform, "scenario": scenario, "ceiling": ceiling}, SiteConfig)
+    settings = {"platform": platform, "scenario": anchored(scenario, Path.cwd()), "ceiling": ceiling}
+    config = checked(settings, SiteConfig)
     require_small_delta(config)
     site = SiteFolder.create(folder, config)
     site.hash_users()

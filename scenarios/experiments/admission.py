@@ -1,10 +1,11 @@
-"""Admission: a run that could not be paid to its end is refused before anything is read or written."""
+"""Admission: a run that could not begin, or not be paid to its end, is refused before anything is read or written."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from clients.config import SiteFolder
+from clients.policy import require_public_catalogue
 from common.privacy.accountant import AnyMechanism, Epsilon, epsilon_of
 from common.privacy.errors import CeilingExceeded
 from common.privacy.ledger import Ceiling
@@ -14,6 +15,7 @@ from scenarios.experiments.plans import bills
 from scenarios.experiments.report.record import Cell
 from scenarios.experiments.spec import ExperimentSpec
 from scenarios.platforms.spec import ScenarioSpec
+from scenarios.platforms.tables import require_file
 
 
 def admit(spec: ExperimentSpec, out: Path) -> None:
@@ -22,9 +24,11 @@ def admit(spec: ExperimentSpec, out: Path) -> None:
     Cells that were begun in ``out`` are left to their sites, which check every round.
 
     Raises:
+        PrivateCatalogue: as :func:`require_public_catalogues`.
         CeilingExceeded: naming the platform.
         LedgerUnavailable: where a named site's ledger could not be charged.
     """
+    require_public_catalogues(spec)
     new = [cell for cell in cells(spec) if cell.epsilon and not (out / "cells" / slug(cell)).exists()]
     scenarios = declared(spec)
     for name in scenarios:
@@ -41,6 +45,28 @@ def admit(spec: ExperimentSpec, out: Path) -> None:
                     ),
                     hint="plan fewer rounds or a lower ε, or let the platform's owner raise the ceiling",
                 )
+
+
+def require_public_catalogues(spec: ExperimentSpec) -> None:
+    """Refuse at once what each site would refuse when it starts, which is after all catalogues are encoded.
+
+    Raises:
+        PrivateCatalogue: where a platform's items are read from its events, and the run is private.
+    """
+    if any(cell.epsilon for cell in cells(spec)):
+        for scenario in declared(spec).values():
+            require_public_catalogue(scenario)
+
+
+def require_files(spec: ExperimentSpec) -> None:
+    """Look for every platform's files before the first is read.
+
+    Raises:
+        DataError: where one is missing.
+    """
+    for scenario in declared(spec).values():
+        for path in filter(None, (scenario.source.events, scenario.source.items)):
+            require_file(path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from common.model.sequence import build_model
 from common.privacy.accountant import AnyMechanism, Epsilon
 from common.privacy.plan import rounds_within
 from common.privacy.shared import SharedNoisePlan
-from scenarios.experiments.admission import Account, accounts
+from scenarios.experiments.admission import Account, accounts, require_public_catalogues
 from scenarios.experiments.cells import cells, federations
 from scenarios.experiments.ground import declared
 from scenarios.experiments.plans import Plans, besides_training, cell_plans, metrics_terms, statistics_terms
@@ -55,8 +55,10 @@ def forecast(spec: ExperimentSpec) -> Forecast:
 
     Raises:
         ConfigError: where a declaration is wrong.
-        PrivacyRefused: where no noise reaches an ε, accountants disagree, or a named site's ledger cannot be read.
+        PrivacyRefused: where no noise reaches an ε, accountants disagree, a catalogue is not public, or a named
+            site's ledger cannot be read.
     """
+    require_public_catalogues(spec)
     scenarios = declared(spec)
     plans = {
         epsilon: cell_plans(spec, scenarios, epsilon)

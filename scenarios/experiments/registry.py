@@ -9,7 +9,7 @@ from common.errors import ConfigError, Problem
 from common.suggest import closest_file, did_you_mean
 from common.toml_lines import Path as Key
 from scenarios.experiments.spec import ExperimentSpec
-from scenarios.platforms.registry import scenario_path
+from scenarios.platforms.registry import anchored, scenario_path
 
 _BUILTIN: Final = Path(__file__).parent
 
@@ -27,9 +27,9 @@ def load_experiment(name_or_file: str | Path) -> ExperimentSpec:
         raise ConfigError(absent)
     home = path.parent
     paths = {
-        "platforms": tuple(_scenario(home, name) for name in spec.platforms),
+        "platforms": tuple(anchored(name, home) for name in spec.platforms),
         "sites": str((home / spec.sites).resolve()) if spec.sites else None,
-        "public": _scenario(home, spec.public) if spec.public else None,
+        "public": anchored(spec.public, home) if spec.public else None,
     }
     return spec.model_copy(update=paths)
 
@@ -44,7 +44,7 @@ def _absent(path: Path, spec: ExperimentSpec) -> Iterator[Problem]:
     for key, name in named:
         where, dotted = place_of(path, key), ".".join(map(str, key))
         try:
-            file = scenario_path(_scenario(path.parent, name))
+            file = scenario_path(anchored(name, path.parent))
         except ConfigError as error:
             (unknown,) = error.problems
             hint = f"{unknown.hint} or a file that ends in .toml"
@@ -53,10 +53,6 @@ def _absent(path: Path, spec: ExperimentSpec) -> Iterator[Problem]:
         if not file.exists():
             draft = "hanse scenario new drafts a scenario; a path counts from the experiment's folder"
             yield Problem(where, f"{dotted}: no such file: {file}", closest_file(file, besides=path) or draft)
-
-
-def _scenario(home: Path, name: str) -> str:
-    return str((home / name).resolve()) if name.endswith(".toml") else name
 
 
 def _path(name_or_file: str | Path) -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 from clients.platform_data import read_platform
 from common import console
 from scenarios.experiments import measuring, training
-from scenarios.experiments.admission import admit
+from scenarios.experiments.admission import admit, require_files
 from scenarios.experiments.cells import cells
 from scenarios.experiments.collect import collect
 from scenarios.experiments.folder import ExperimentFolder
@@ -42,6 +42,7 @@ def run_experiment(
     """
     began = time.monotonic()
     admit(spec, out)
+    require_files(spec)
     folder = ExperimentFolder.open(out, spec)
     with folder.alone(), console.resumable(f"hanse experiment resume {shlex.quote(str(out))}"):
         # A crew for each: its processes end with it, and with them the memory that they needed.

@@ -80,6 +80,10 @@ def new(
     toml = out or file.with_suffix(".toml")
     if toml.exists():
         raise ConfigError((Problem(str(toml), "exists already", "name another file with --out"),))
+    if not toml.parent.is_dir():
+        raise ConfigError(
+            (Problem(str(toml.parent), "no such folder", "make it, or name another with --out"),)
+        )
     text, unknown = draft(file, toml)
     toml.write_text(text, "utf-8")
     for key in unknown:

@@ -25,12 +25,17 @@ def load_scenario(name_or_file: str | Path) -> ScenarioSpec:
     path = scenario_path(name_or_file)
     spec = load_toml(path, ScenarioSpec)
     source = spec.source
-    anchored = {
+    files = {
         kind: path.parent / file
         for kind, file in (("events", source.events), ("items", source.items))
         if file
     }
-    return spec.model_copy(update={"source": source.model_copy(update=anchored)})
+    return spec.model_copy(update={"source": source.model_copy(update=files)})
+
+
+def anchored(name_or_file: str, home: Path) -> str:
+    """A scenario's name as it is; its file, where it counts from ``home``, as an absolute path."""
+    return str((home / name_or_file).resolve()) if name_or_file.endswith(".toml") else name_or_file
 
 
 def scenario_path(name_or_file: str | Path) -> Path:

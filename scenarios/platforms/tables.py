@@ -22,8 +22,7 @@ def scan(path: Path) -> pl.LazyFrame:
     if path.suffix not in SUFFIXES:
         hint = f"known: {', '.join(SUFFIXES)}"
         raise DataError(f'a file of unknown kind "{path.suffix}"', where=str(path), hint=hint)
-    if not path.is_file():
-        raise DataError("no such file", where=str(path), hint="paths count from the folder of the TOML file")
+    require_file(path)
     if path.stat().st_size == 0:
         raise DataError("the file is empty", where=str(path))
     if path.suffix == ".parquet":
@@ -36,6 +35,16 @@ def scan(path: Path) -> pl.LazyFrame:
         return table
     names = schema_of(pl.scan_ndjson(path, infer_schema_length=10_000), path, [])
     return pl.scan_ndjson(path, schema=dict.fromkeys(names, pl.String))
+
+
+def require_file(path: Path) -> None:
+    """Refuse what is no file.
+
+    Raises:
+        DataError: where there is none.
+    """
+    if not path.is_file():
+        raise DataError("no such file", where=str(path), hint="paths count from the folder of the TOML file")
 
 
 def schema_of(table: pl.LazyFrame, path: Path, needed: list[str]) -> pl.Schema:

@@ -68,6 +68,12 @@ def test_new_overwrites_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert Path("shop.toml").read_text() == "precious"
 
 
+def test_new_makes_no_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("shop.csv").write_text(CSV)
+    assert hanse("scenario", "new", "shop.csv", "--out", "absent/shop.toml") == 2
+    assert capsys.readouterr().err.startswith("absent: error: no such folder\n")
+
+
 def test_new_says_what_it_could_not_guess(capsys: pytest.CaptureFixture[str]) -> None:
     Path("x.csv").write_text("a,item,time,title\n1,2,3,4\n")
     assert hanse("scenario", "new", "x.csv") == 0

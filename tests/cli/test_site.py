@@ -19,6 +19,7 @@ from common.privacy.accountant import Mechanism, epsilon_of
 from common.privacy.ledger import Charge
 from common.privacy.plan import PrivacyPlan
 from common.replies import refusal
+from scenarios.platforms.registry import load_scenario
 from server.channel import Meter
 from server.cohort import Cohort
 from server.rounds import hold_round
@@ -90,8 +91,17 @@ def test_impossible_options(options: tuple[str, ...], told: str, capsys: pytest.
 )
 def test_a_scenario_that_is_not_there(scenario: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert hanse("site", "init", "salt", "--platform", "salt", "--scenario", scenario, "--epsilon", "1") == 2
-    assert capsys.readouterr().err == told
+    assert capsys.readouterr().err.removeprefix(f"{Path.cwd()}/") == told
     assert not Path("salt").exists()
+
+
+def test_a_scenarios_file_is_found_from_wherever_the_site_runs(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert hanse("site", "init", "salt", *INIT) == 0
+    site = Path("salt").resolve()
+    monkeypatch.chdir(tmp_path.parent)
+    assert load_scenario(SiteFolder(site).config().scenario).name == "salt"
 
 
 def test_a_delta_that_promises_nothing(capsys: pytest.CaptureFixture[str]) -> None:

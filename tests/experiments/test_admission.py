@@ -7,13 +7,16 @@ from typing import Any
 import pytest
 
 from clients.config import CeilingConfig, SiteConfig, SiteFolder
-from common.errors import PrivacyRefused
+from clients.policy import PrivateCatalogue
+from common.errors import DataError, PrivacyRefused
 from common.privacy.errors import CeilingExceeded
 from common.privacy.ledger import Charge
-from scenarios.experiments.admission import admit
+from scenarios.experiments.admission import admit, require_files, require_public_catalogues
 from scenarios.experiments.cells import cells, slug
+from scenarios.experiments.forecast import forecast
 from scenarios.experiments.ground import declared, site_config
 from scenarios.experiments.plans import member_plan
+from scenarios.experiments.runner import run_experiment
 from scenarios.experiments.spec import ExperimentSpec
 
 Shops = Callable[..., ExperimentSpec]
@@ -73,6 +76,26 @@ def test_cells_that_were_begun_are_left_to_their_sites(spec: Any, tmp_path: Path
 def test_without_private_cells_nothing_is_asked(spec: Any, tmp_path: Path) -> None:
     admit(spec(systems=("pooled",), privacy=private(ceiling=0.001)), tmp_path / "out")
     admit(spec(privacy={"epsilons": (), "ceiling": 0.001}), tmp_path / "out")
+
+
+def test_every_file_is_looked_for_before_one_is_read(shops: Shops, tmp_path: Path) -> None:
+    spec = shops(tmp_path)
+    require_files(spec)
+    (tmp_path / "timber.csv").unlink()
+    with pytest.raises(DataError, match=r"timber\.csv: no such file"):
+        run_experiment(spec, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("ask", [forecast, lambda spec: run_experiment(spec, Path("out"))])
+def test_a_private_run_over_items_of_the_events_is_refused_before_any_is_read(
+    spec: Any, tmp_path: Path, ask: Callable[[ExperimentSpec], object]
+) -> None:
+    asked, salt = spec(), tmp_path / "salt.toml"
+    salt.write_text(salt.read_text().replace(', items = "items.csv"', ""))
+    with pytest.raises(PrivateCatalogue, match="salt"):
+        ask(asked)
+    require_public_catalogues(spec(privacy={"epsilons": ()}))
 
 
 def named(spec: ExperimentSpec, ceiling: float | None) -> SiteFolder:

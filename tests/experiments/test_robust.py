@@ -65,6 +65,8 @@ def test_a_round_over_the_bound_changes_nothing_and_the_report_says_so(
 
 def test_the_public_scenario_counts_from_the_experiments_folder(tmp_path: Path) -> None:
     path = tmp_path / "experiment.toml"
+    for name in "abcd":
+        (tmp_path / f"{name}.toml").touch()
     path.write_text(
         'title = "t"\nplatforms = ["a.toml", "b.toml", "c.toml"]\npublic = "d.toml"\n'
         "[robust]\nnorm_bound = 2\nrollback = 0.01\n"

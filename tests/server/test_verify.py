@@ -12,6 +12,7 @@ import pytest
 from common.bundle import BundleUnreadable
 from common.charter import CharterInvalid
 from common.frame import Frame
+from common.requests import ReplayRequest
 from common.secagg.errors import BadVector
 from server import rounds, verify
 from server.archive import BUNDLE, Archive
@@ -348,6 +349,10 @@ def test_a_replay_of_another_round_is_found(fleet: Make, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(Archive, "take", lying)
     monkeypatch.setattr("server.archive.name_of", lambda number, attempt: f"{len(kept):04}-{len(kept):04}")
+    monkeypatch.setattr(
+        "server.archive.ReplayRequest",
+        lambda attempt, **words: ReplayRequest(attempt=len(kept), **words),
+    )
     sail(made)
     assert audit(made, 1).round == 1
     with pytest.raises(WrongRound, match="round 2, attempt 2: a replay of round 1"):
