@@ -1,4 +1,4 @@
-"""Admission: a run that could not begin, or not be paid to its end, is refused before anything is read or written."""
+"""Admission: what could not begin, or not be paid to its end, is refused before anything is read or written."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
