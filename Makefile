@@ -48,7 +48,7 @@ audit: $(READY)  ## Attack the private release path, and feed two million damage
 	@$(BIN)/python -m audits.fuzz
 	@$(BIN)/hanse audit run --out build/audit.json
 
-mutants: $(READY)  ## Break common/secagg in every way its tests must notice (half an hour)
+mutants: $(READY)  ## Break common/secagg in every way its tests must notice (an hour)
 	@$(BIN)/python -m audits.mutants
 
 docs: $(READY)  ## Build the documentation into build/site/
