@@ -141,7 +141,7 @@ def _alone(others: Sequence[Alternative]) -> str:
     higher = ", ".join(_other(one) for one in others if not one.better)
     parts = [f"better than that choice: {better}"] if better else []
     if higher:
-        parts.append(f"of a higher mean, but not resolved: {higher}")
+        parts.append(f"higher by their means, which is not resolved: {higher}")
     return f" Other systems run alone, on the test users, are {'; '.join(parts)}." if parts else ""
 
 

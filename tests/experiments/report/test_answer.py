@@ -97,7 +97,7 @@ def test_of_each_platform_the_strongest_is_named_and_doubt_is_told() -> None:
     assert "popularity" not in evidence
     assert evidence.endswith(
         "better than that choice: EASE on grocery +10.0 % (+4.0 to +16.0); "
-        "of a higher mean, but not resolved: text alone on video +2.0 % (−1.0 to +5.0)."
+        "higher by their means, which is not resolved: text alone on video +2.0 % (−1.0 to +5.0)."
     )
 
 
