@@ -18,6 +18,7 @@ from scenarios.experiments.ground import declared, site_config
 from scenarios.experiments.jobs import Run, Tell, crew, processors
 from scenarios.experiments.report import Report, build_report, write_report
 from scenarios.experiments.report.record import Cell
+from scenarios.experiments.report.wording import counted
 from scenarios.experiments.spec import ExperimentSpec
 from scenarios.experiments.training import Engine
 
@@ -70,14 +71,14 @@ def _survey(folder: ExperimentFolder, run: Run) -> None:
 
 def _train(folder: ExperimentFolder, asked: Sequence[Cell], engine: Engine, run: Run) -> None:
     jobs = [partial(train_job, folder.path, cell, engine) for cell in asked]
-    with console.progress(f"training {len(jobs) - 1} systems") as update:
+    with console.progress(f"training {counted(len(jobs) - 1, 'system')}") as update:
         run(jobs, _counted(update, [folder.spec().rounds] * len(jobs)))
 
 
 def _measure(folder: ExperimentFolder, asked: Sequence[Cell], run: Run) -> None:
     platforms = list(declared(folder.spec()))
     jobs = [partial(measure_job, folder.path, platform, asked) for platform in platforms]
-    with console.progress(f"measuring {len(asked)} cells at {len(platforms)} platforms") as update:
+    with console.progress(f"measuring {counted(len(asked), 'cell')} at {len(platforms)} platforms") as update:
         run(jobs, _counted(update, [len(asked)] * len(jobs)))
 
 

@@ -65,7 +65,7 @@ def test_a_run_ends_with_the_answer_and_where_the_report_is(
     assert len(lines) == 4
     assert lines[-1] == "Report: out/report.html"
     assert "ε" in out
-    assert "training 1 systems" in err
+    assert "training 1 system" in err
     assert Path("out/report.html").stat().st_size < 1_000_000
 
 
