@@ -7,7 +7,7 @@ from typing import Any, Literal
 import click
 
 from common.errors import ConfigError, Problem
-from common.suggest import closest_file
+from common.suggest import closest_file, closest_folder
 
 
 class Existing(click.Path):
@@ -32,4 +32,5 @@ class Existing(click.Path):
             fault = f"no such {self.name}"
         except OSError as error:
             fault = f"cannot be read: {error.strerror}"
-        raise ConfigError((Problem(str(path), fault, closest_file(path) or self._remedy),))
+        meant = closest_folder(path) if self.dir_okay else closest_file(path)
+        raise ConfigError((Problem(str(path), fault, meant or self._remedy),))

@@ -59,6 +59,22 @@ def test_what_it_is_instead_and_what_to_do(
     assert capsys.readouterr().err.startswith(told)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "name", "fault"),
+    [
+        (("verify", "here"), "here", "not a file"),
+        (("verify", "hree"), "hree", "no such file"),
+        (("verify", "round", "here.json", "--site", "here"), "here.json", "not a folder"),
+        (("verify", "round", "heer.json", "--site", "here"), "heer.json", "no such folder"),
+    ],
+)
+def test_only_what_would_be_accepted_is_suggested(
+    arguments: tuple[str, ...], name: str, fault: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(build(), arguments) == 2
+    assert capsys.readouterr().err == f"{name}: error: {fault}\n"
+
+
 def test_a_name_that_the_system_refuses(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(build(), ("site", "ledger", "n" * 300)) == 2
     assert (
