@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from common import console
 from common.arguments import Existing
 
 app = typer.Typer(help="A platform's own process: its data, keys and privacy ledger.", no_args_is_help=True)
@@ -37,6 +38,10 @@ def init(
     config = checked(settings, SiteConfig)
     require_small_delta(config)
     site = SiteFolder.create(folder, config)
+    if (kept := site.config().ceiling) != config.ceiling:
+        most = f"ε = {kept.epsilon:g} at δ = {kept.delta:g}" if kept else "none"
+        hint = f"its owner changes it in {folder / 'site.toml'}"
+        console.warn(f"a site is here and keeps its ceiling: {most}", hint)
     site.hash_users()
     typer.echo(site.identity().public_key().public_bytes_raw().hex())
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from clients.config import SiteConfig, SiteFolder
+from clients.config import CeilingConfig, SiteConfig, SiteFolder
 from clients.daemon import SiteSocket
 from common.cli import build, run
 from common.frame import Frame
@@ -60,7 +60,24 @@ def test_init_makes_a_site_and_prints_its_public_key(capsys: pytest.CaptureFixtu
     assert folder.config().ceiling is not None
     assert folder.config().ceiling.model_dump() == {"epsilon": 2.5, "delta": 1e-5}
     assert hanse("site", "init", "salt", *INIT) == 0
-    assert capsys.readouterr().out == f"{key}\n"
+    assert capsys.readouterr() == (f"{key}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("ceiling", "kept"),
+    [(CeilingConfig(epsilon=8, delta=1e-6), "ε = 8 at δ = 1e-06"), (None, "none")],
+)
+def test_a_ceiling_that_init_does_not_change_is_told(
+    ceiling: CeilingConfig | None, kept: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scenario = str(Path("salt.toml").resolve())
+    site = SiteFolder.create(Path("salt"), SiteConfig(platform="salt", scenario=scenario, ceiling=ceiling))
+    assert hanse("--quiet", "site", "init", "salt", *INIT) == 0
+    assert capsys.readouterr().err == (
+        f"warning: a site is here and keeps its ceiling: {kept}\n"
+        "hint: its owner changes it in salt/site.toml\n"
+    )
+    assert site.config().ceiling == ceiling
 
 
 @pytest.mark.parametrize(
