@@ -16,9 +16,10 @@ _ENOUGH = 5
 
 
 def limits(ground: Ground) -> tuple[str, ...]:
-    """The sentences, from what was asked, what the platforms declare and how many users they have."""
+    """What was sampled; then what was asked, what the platforms declare and how many users they have."""
+    kept = " ".join(_kept(ground.spec))  # together: a report's first screen quotes the first alone
     return (
-        *_kept(ground.spec),
+        *([kept] if kept else []),
         *_asked(ground),
         *_repeated(ground.spec),
         *_grouped(ground.spec),

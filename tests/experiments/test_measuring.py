@@ -14,7 +14,7 @@ from scenarios.experiments.cells import cells
 from scenarios.experiments.limits import limits
 from scenarios.experiments.measuring import kept_metrics, kept_weights, site_folder
 from scenarios.experiments.report.record import METRICS_SCHEMA, BlendWeight, Cell
-from scenarios.experiments.spec import ExperimentSpec, Privacy
+from scenarios.experiments.spec import ExperimentSpec, Limits, Privacy
 
 SPEC = ExperimentSpec(
     title="t", platforms=("a", "b", "c"), systems=("federated",), privacy=Privacy(epsilons=(8.0,))
@@ -47,19 +47,30 @@ def test_a_cell_that_was_not_measured_is_missed(tmp_path: Path) -> None:
         kept_metrics(SPEC, tmp_path, ASKED, ["a"])
 
 
-@pytest.mark.parametrize(("items", "said"), [(LARGEST_SCORES // 2, True), (LARGEST_SCORES // 3, False)])
-def test_a_platform_with_too_many_scores_is_said_to_be_sampled(items: int, *, said: bool) -> None:
+def ground_of(spec: ExperimentSpec, items: int) -> Any:
+    """One platform of three users and as many ``items``."""
     each = SimpleNamespace(lengths=np.ones(3, np.int64))
     test: Any = SimpleNamespace(new=each, repeat=each)
     platform = SimpleNamespace(split=SimpleNamespace(test=test), catalog=SimpleNamespace(texts=range(items)))
     scenario = SimpleNamespace(
         source=SimpleNamespace(departments=()), relations=SimpleNamespace(shares_people_with=())
     )
-    ground: Any = SimpleNamespace(
-        spec=SPEC, scenarios={"a": scenario}, data=lambda _: SimpleNamespace(platform=platform)
-    )
+    data = SimpleNamespace(platform=platform)
+    return SimpleNamespace(spec=spec, scenarios={"a": scenario}, data=lambda _: data)
+
+
+@pytest.mark.parametrize(("items", "said"), [(LARGEST_SCORES // 2, True), (LARGEST_SCORES // 3, False)])
+def test_a_platform_with_too_many_scores_is_said_to_be_sampled(items: int, *, said: bool) -> None:
     sampled = "The figures of a are of 2 users drawn at random from the 3 it could ask"
-    assert any(limit.startswith(sampled) for limit in limits(ground)) is said
+    assert any(limit.startswith(sampled) for limit in limits(ground_of(SPEC, items))) is said
+
+
+def test_all_that_was_sampled_stands_in_the_first_limit() -> None:
+    sampled = SPEC.model_copy(update={"limits": Limits(users=400, items=800)})
+    first, *others = limits(ground_of(sampled, 9))
+    assert "A sample of users took part, 400 " in first
+    assert "At most 800 items of each catalogue were kept" in first
+    assert tuple(others) == limits(ground_of(SPEC, 9))
 
 
 def test_the_weights_of_every_system_are_read_back(tmp_path: Path) -> None:
