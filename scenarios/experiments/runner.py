@@ -45,7 +45,8 @@ def run_experiment(
     admit(spec, out)
     require_files(spec)
     folder = ExperimentFolder.open(out, spec)
-    with folder.alone(), console.resumable(f"hanse experiment resume {shlex.quote(str(out))}"):
+    again = f"hanse experiment resume {shlex.quote(str(out))}{' --ray' if engine == 'ray' else ''}"
+    with folder.alone(), console.resumable(again):
         # A crew for each: its processes end with it, and with them the memory that they needed.
         hands = 1 if engine == "ray" else workers or processors()
         with crew(hands) as run:

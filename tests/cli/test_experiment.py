@@ -291,3 +291,20 @@ def test_130_before_anything_was_begun_says_nothing_of_going_on(
     capsys.readouterr()
     assert hanse("experiment", "run", path, "--out", "out") == 130
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("engine", [(), ("--ray",)])
+def test_130_goes_on_with_the_same_engine(
+    engine: tuple[str, ...],
+    experiment: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupted(config: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("scenarios.experiments.runner.read_platform", interrupted)
+    path = experiment()
+    capsys.readouterr()
+    assert hanse("-q", "experiment", "run", path, "--out", "out", "--workers", "1", *engine) == 130
+    assert capsys.readouterr().err.rstrip("\n").endswith(" ".join(["resume out", *engine]))
