@@ -197,6 +197,26 @@ def test_a_site_takes_one_ticket_of_a_round_and_none_of_a_round_it_did_not_finis
     assert asked_again(made, "salt", NOTICE, site) == "OutOfTurn"
 
 
+def test_a_notice_of_another_attempt_is_refused_and_the_right_one_still_taken(fleet: Make) -> None:
+    made = fleet(replay_days=7, rounds=1)
+    site = made.site("salt")
+    tape = made.tape()
+    tape.sites = [*tape.sites[:2], site.handle, tape.sites[3]]
+    late: list[str] = []
+
+    def relay(address: int, frame: Frame, handle: Handle) -> Frame:
+        if address == 2 and frame.kind == ReplayRequest.kind:
+            other = NOTICE.model_copy(update={"attempt": ReplayRequest.parse(frame).attempt + 1})
+            late.append(asked_again(made, "salt", other, site))
+        return handle(frame)
+
+    tape.relay = relay
+    conduct(tape, made.run, lambda outcome: None)
+    assert late == ["OutOfTurn"]
+    (ticket,) = tickets(made, "salt").all()
+    assert ticket.bundle != NOTICE.bundle.hex()
+
+
 def test_a_site_takes_no_ticket_that_the_charter_does_not_provide_for(fleet: Make) -> None:
     made = fleet(replay_days=0, rounds=1)
     site = made.site("salt")
