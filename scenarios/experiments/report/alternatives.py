@@ -77,15 +77,23 @@ def strongest(found: Iterable[Alternative]) -> tuple[Alternative, ...]:
 
 
 def _alternatives(comparison: Comparison, epsilon: float | None) -> Iterator[Alternative]:
-    choice = comparison.averaged(ALONE, None, HEADLINE_METRIC)
+    federated = comparison.averaged(FEDERATED, epsilon, HEADLINE_METRIC)
+    choice = _choice(comparison, federated)
     if choice is None:
         return
     places = (comparison.averaged(system, None, HEADLINE_METRIC) for system in RUN_ALONE)
     above = [p for p in places if p is not None and comparison.means[p] > comparison.means[choice]]
-    federated = comparison.averaged(FEDERATED, epsilon, HEADLINE_METRIC)
     for place in sorted(above, key=lambda place: -comparison.means[place]):
         against = None if federated is None else comparison.difference(federated, place)
         yield _alternative(comparison, epsilon, place, choice, against)
+
+
+def _choice(comparison: Comparison, federated: int | None) -> int | None:
+    """What the finding is held against, so that both name one figure: where repeats and seeds differ, the mean
+    over the repeats that federated was built on."""
+    if federated is None:
+        return comparison.averaged(ALONE, None, HEADLINE_METRIC)
+    return comparison.reference(comparison.columns[federated], ALONE)
 
 
 def _alternative(

@@ -85,6 +85,17 @@ def test_the_choice_and_the_others_are_means_over_their_seeds(base: np.ndarray) 
     assert one.system == "local-only" and one.difference == pytest.approx(0.05)
 
 
+def test_where_seeds_and_repeats_differ_the_choice_is_the_one_that_federated_was_built_on(
+    base: np.ndarray,
+) -> None:
+    """Over both seeds the choice would be above it."""
+    frames = [measured("alone", base + shift, seed=seed) for seed, shift in ((1, 0.1), (2, 0.3))]
+    federated = measured("federated", base, seed=1, epsilon=8.0)
+    (one,) = found(*frames, measured("ease", base + 0.15), federated)
+    assert one.reference_mean == pytest.approx(base.mean() + 0.1)
+    assert one.difference == pytest.approx(0.05)
+
+
 def test_slices_are_not_searched_and_without_a_choice_there_is_nothing_to_say(base: np.ndarray) -> None:
     cold = [measured("alone", base, name="cold-0"), measured("ease", base + 1, name="cold-0")]
     assert found(*cold) == () == found(measured("ease", base + 1))
