@@ -1,5 +1,6 @@
 """The experiment's own folder: what was asked, the ground and the cells; all it knows is in files."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from common.files import locked, write_atomically
 from common.model.statistics import Basis
 from scenarios.experiments.cells import slug
 from scenarios.experiments.ground import Ground, stand, survey
+from scenarios.experiments.inputs import digests
 from scenarios.experiments.report.record import Cell
 from scenarios.experiments.spec import ExperimentSpec
 
@@ -25,17 +27,17 @@ class ExperimentFolder:
         """A new folder for ``spec``, or the one in which it was begun.
 
         Raises:
-            ConfigError: when another experiment was begun there.
+            ConfigError: when another experiment was begun there, or this one on other declarations or data.
+            DataError: when a platform's file cannot be read.
             EnvironmentProblem: when it cannot be written.
         """
-        folder = cls(path)
+        folder, inputs = cls(path), dict(digests(spec))
         if folder._asked.exists():
-            if folder.spec() != spec:
-                problem = Problem(str(path), "another experiment was begun here", "choose another --out")
-                raise ConfigError((problem,))
+            folder._require(spec, inputs)
             return folder
         try:
             folder.cells.mkdir(parents=True, exist_ok=True)
+            write_atomically(folder._inputs, json.dumps(inputs, indent=2).encode(), mode=0o644)
             write_atomically(folder._asked, spec.model_dump_json(indent=2).encode(), mode=0o644)
         except OSError as error:
             why = error.strerror or type(error).__name__
@@ -43,6 +45,21 @@ class ExperimentFolder:
                 "the results cannot be kept", where=str(path), why=why, hint="choose another --out"
             ) from error
         return folder
+
+    def _require(self, spec: ExperimentSpec, inputs: dict[str, str]) -> None:
+        hint = "choose another --out"
+        if self.spec() != spec:
+            raise ConfigError((Problem(str(self.path), "another experiment was begun here", hint),))
+        try:
+            begun = json.loads(self._inputs.read_bytes())
+        except (OSError, ValueError) as error:
+            what = "it is not known on which data this experiment was begun"
+            raise ConfigError((Problem(str(self._inputs), what, hint),)) from error
+        changed = [name for name, digest in inputs.items() if begun.get(name) != digest]
+        if changed:
+            what = "this experiment was begun on another declaration, or other data, of"
+            problem = Problem(str(self.path), f"{what} {', '.join(changed)}", hint)
+            raise ConfigError((problem,))
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -91,6 +108,10 @@ class ExperimentFolder:
     @property
     def _asked(self) -> Path:
         return self.path / "experiment.json"
+
+    @property
+    def _inputs(self) -> Path:
+        return self.path / "inputs.json"
 
     @property
     def _basis(self) -> Path:

@@ -46,6 +46,45 @@ def test_another_experiment_is_refused_and_nothing_is_changed(spec: ExperimentSp
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
+def _own(home: Path) -> ExperimentSpec:
+    (home / "books.csv").write_text("user,item,time\nann,tea,2024-03-01\n")
+    (home / "items.csv").write_text("item,title\ntea,Green tea\n")
+    (home / "books.toml").write_text(
+        'name = "books"\ntitle = "t"\ndescription = "d"\nlicence = "l"\n'
+        'source = {events = "books.csv", items = "items.csv"}\n'
+        'columns = {user = "user", item = "item", time = "time"}\n'
+        'items = {text = ["title"]}\nsplit = {end = 2025-01-01}\n'
+    )
+    return ExperimentSpec(title="t", platforms=(str(home / "books.toml"), "drugstore", "fresh"))
+
+
+@pytest.mark.parametrize("name", ["books.csv", "items.csv", "books.toml"])
+def test_results_of_other_data_are_not_mixed_in(name: str, tmp_path: Path) -> None:
+    """Cells trained on the old rows would be measured on the new ones."""
+    spec, out = _own(tmp_path), tmp_path / "out"
+    begun, file = ExperimentFolder.open(out, spec), tmp_path / name
+    content = file.read_text()
+    file.write_text(
+        content.replace("2024-03-01", "2024-03-02").replace("Green", "Black").replace("2025", "2026")
+    )
+    with pytest.raises(ConfigError, match=r"other data, of books$") as caught:
+        ExperimentFolder.open(out, spec)
+    assert caught.value.problems[0].hint == "choose another --out"
+    file.write_text(content)
+    assert ExperimentFolder.open(out, spec) == begun
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{"])
+def test_a_folder_that_does_not_say_what_it_was_begun_on(tmp_path: Path, content: bytes | None) -> None:
+    spec, out = _own(tmp_path), tmp_path / "out"
+    ExperimentFolder.open(out, spec)
+    (out / "inputs.json").unlink()
+    if content is not None:
+        (out / "inputs.json").write_bytes(content)
+    with pytest.raises(ConfigError, match="it is not known on which data"):
+        ExperimentFolder.open(out, spec)
+
+
 @pytest.mark.parametrize("content", [None, b"", b"{}", b"\xff", b'{"title": "t"}'])
 def test_where_nothing_was_begun(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
