@@ -87,12 +87,14 @@ def new(
     text, unknown = draft(file, toml)
     toml.write_text(text, "utf-8")
     for key in unknown:
-        console.warn(f'{toml}: {key}: no column looks like it: replace "?"')
+        why = "no column looks like it" if key.startswith(("columns", "items")) else "no row tells it"
+        console.warn(f'{toml}: {key}: {why}: replace "?"')
     if as_json:
         console.show_json({"file": str(toml), "unknown": unknown})
     else:
         console.show(str(toml))
-    console.say(f"next: hanse scenario check {toml}")
+    first = 'replace every "?", then ' if unknown else ""
+    console.say(f"next: {first}hanse scenario check {toml}")
 
 
 def _tell(found: "Conformance") -> None:
@@ -101,8 +103,10 @@ def _tell(found: "Conformance") -> None:
     console.show(
         f"  items merged by equal text: {found.items_merged:,}; without text: {found.items_without_text:,}"
     )
-    for reason, count in found.dropped.items() or (("none", 0),):
+    for reason, count in found.dropped.items():
         console.show(f"  rows dropped: {reason} {count:,}")
+    if not found.dropped:
+        console.show("  rows dropped: none")
     for name, kinds in (("redacted", found.redacted), ("left after redaction", found.personal_data_left)):
         listed = ", ".join(f"{kind} {count:,}" for kind, count in kinds.items()) or "none"
         console.show(f"  personal data in texts, {name}: {listed}")

@@ -10,10 +10,10 @@ from typing import Final
 import polars as pl
 
 from common.data.split import DAY
+from scenarios.platforms.spec import UNKNOWN
 from scenarios.platforms.tables import collect, scan, schema_of
 from scenarios.platforms.times import seconds
 
-UNKNOWN: Final = "?"
 REQUIRED: Final = ("user", "item", "time")
 _ROLES: Final = {
     "user": ("user", "customer", "household", "account", "member", "reviewer", "client", "visitor", "person"),
@@ -74,7 +74,7 @@ expected_batch = {batch}
 
 
 def draft(file: Path, toml: Path) -> tuple[str, tuple[str, ...]]:
-    """The TOML's text, and the keys whose column could not be guessed.
+    """The TOML's text, and the keys that could not be guessed: each is ``UNKNOWN`` there, and no value.
 
     Raises:
         DataError: where the file cannot be read.
@@ -84,7 +84,8 @@ def draft(file: Path, toml: Path) -> tuple[str, tuple[str, ...]]:
     roles = guess_roles(columns)
     texts = [column for column in columns if column not in roles.values() and _words(column) & set(_TEXTS)]
     unit = _time_unit(table, file, roles["time"])
-    bucket = 1 << max(0, _count_users(table, file, roles["user"]).bit_length() - 1)
+    users = _count_users(table, file, roles["user"])
+    bucket = users and 1 << users.bit_length() - 1
     end, days = _end_and_days(table, file, roles["time"], unit)
     optional = {"value": roles["value"], "time_unit": unit if unit != "s" else None}
     text = _TEMPLATE.format(
@@ -96,13 +97,19 @@ def draft(file: Path, toml: Path) -> tuple[str, tuple[str, ...]]:
         **{role: _quoted(roles[role] or UNKNOWN) for role in REQUIRED},
         optional="".join(f"{key} = {_quoted(value)}\n" for key, value in optional.items() if value),
         texts=_quoted(texts or [UNKNOWN]),
-        end=end.isoformat(),
+        end=end.isoformat() if end else _quoted(UNKNOWN),
         days=days,
-        bucket=bucket,
-        batch=max(1, bucket // 8),
+        bucket=bucket or _quoted(UNKNOWN),
+        batch=max(1, bucket // 8) if bucket else _quoted(UNKNOWN),
     )
-    unknown = [f"columns.{role}" for role in REQUIRED if not roles[role]]
-    return text, tuple(unknown if texts else [*unknown, "items.text"])
+    known = {
+        **{f"columns.{role}": roles[role] for role in REQUIRED},
+        "items.text": texts,
+        "split.end": end,
+        "training.bucket": bucket,
+        "training.expected_batch": bucket,
+    }
+    return text, tuple(key for key, value in known.items() if not value)
 
 
 def guess_roles(columns: Sequence[str]) -> dict[str, str | None]:
@@ -120,7 +127,7 @@ def guess_roles(columns: Sequence[str]) -> dict[str, str | None]:
 
 
 def _count_users(table: pl.LazyFrame, file: Path, column: str | None) -> int:
-    return int(collect(table.select(pl.col(column).n_unique()), file).item()) if column else 1
+    return int(collect(table.select(pl.col(column).n_unique()), file).item()) if column else 0
 
 
 def _time_unit(table: pl.LazyFrame, file: Path, column: str | None) -> str:
@@ -132,14 +139,15 @@ def _time_unit(table: pl.LazyFrame, file: Path, column: str | None) -> str:
     return next((unit for least, unit in _UNITS if latest >= least), "s")
 
 
-def _end_and_days(table: pl.LazyFrame, file: Path, column: str | None, unit: str) -> tuple[date, int]:
-    """The midnight (UTC) after the last event; and six weeks, or an eighth of what the data span if less."""
+def _end_and_days(table: pl.LazyFrame, file: Path, column: str | None, unit: str) -> tuple[date | None, int]:
+    """The midnight (UTC) after the last event, if any can be read; and six weeks, or an eighth of what the data
+    span if less."""
     if column is None:
-        return datetime.now(UTC).date(), 42
+        return None, 42
     times = seconds(pl.col(column), schema_of(table, file, [])[column], unit)
     first, last = collect(table.select(times.min().alias("first"), times.max().alias("last")), file).row(0)
     if last is None:
-        return datetime.now(UTC).date(), 42
+        return None, 42
     days = int(min(42, max(1, (last - first) // (8 * DAY))))
     return datetime.fromtimestamp(last, UTC).date() + timedelta(days=1), days
 

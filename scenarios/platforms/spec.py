@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -20,6 +20,22 @@ from common.model.training import LocalTraining
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 Text = Annotated[str, Field(min_length=1)]
+
+UNKNOWN: Final = "?"
+"""What ``hanse scenario new`` writes where it can guess nothing."""
+
+
+def _filled_in(value: str) -> str:
+    if value == UNKNOWN:
+        raise ValueError(f'is still "{UNKNOWN}": name a column')
+    return value
+
+
+def _all_filled_in(values: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(map(_filled_in, values))
+
+
+Column = Annotated[Text, AfterValidator(_filled_in)]
 
 
 def _no_number(value: Any) -> Any:
@@ -64,10 +80,10 @@ class Columns(_Table):
     """Names of the events' columns. Numbers in ``time`` count ``time_unit``; text is ISO 8601, UTC unless it
     says."""
 
-    user: Text
-    item: Text
-    time: Text
-    value: Text | None = None
+    user: Column
+    item: Column
+    time: Column
+    value: Column | None = None
     time_unit: Literal["s", "ms", "us", "ns"] = "s"
 
 
@@ -75,8 +91,8 @@ class Items(_Table):
     """The items' key column (default: the events' item column) and the columns whose texts describe an
     item."""
 
-    key: Text | None = None
-    text: Annotated[tuple[Text, ...], Field(min_length=1)]
+    key: Column | None = None
+    text: Annotated[tuple[Text, ...], Field(min_length=1), AfterValidator(_all_filled_in)]
 
 
 class SplitRule(_Table):

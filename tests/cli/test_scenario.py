@@ -77,7 +77,12 @@ def test_new_makes_no_folder(capsys: pytest.CaptureFixture[str]) -> None:
 def test_new_says_what_it_could_not_guess(capsys: pytest.CaptureFixture[str]) -> None:
     Path("x.csv").write_text("a,item,time,title\n1,2,3,4\n")
     assert hanse("scenario", "new", "x.csv") == 0
-    assert 'x.toml: columns.user: no column looks like it: replace "?"' in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert 'x.toml: columns.user: no column looks like it: replace "?"' in err
+    assert 'x.toml: training.bucket: no row tells it: replace "?"' in err
+    assert 'next: replace every "?", then hanse scenario check x.toml' in err
+    assert hanse("scenario", "check", "x.toml") == 2
+    assert 'x.toml:13: error: columns.user: is still "?": name a column' in capsys.readouterr().err
 
 
 def test_a_scenario_that_does_not_hold_ends_with_1(capsys: pytest.CaptureFixture[str]) -> None:

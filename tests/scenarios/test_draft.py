@@ -6,6 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from common.errors import ConfigError
 from scenarios.platforms.check import check
 from scenarios.platforms.draft import draft, guess_roles
 from scenarios.platforms.registry import load_scenario
@@ -55,9 +56,21 @@ def test_what_cannot_be_guessed_is_named(tmp_path: Path) -> None:
     file = tmp_path / "table.csv"
     file.write_text("a,b\n1,2\n")
     text, unknown = draft(file, tmp_path / "table.toml")
-    assert unknown == ("columns.user", "columns.item", "columns.time", "items.text")
+    columns = ("columns.user", "columns.item", "columns.time", "items.text")
+    assert unknown == (*columns, "split.end", "training.bucket", "training.expected_batch")
     (tmp_path / "table.toml").write_text(text)
-    assert load_scenario(tmp_path / "table.toml").columns.user == "?"
+    with pytest.raises(ConfigError) as caught:
+        load_scenario(tmp_path / "table.toml")
+    told = [problem.what for problem in caught.value.problems]
+    assert [what.split(": ")[0] for what in told] == list(unknown)
+    assert told[0] == 'columns.user: is still "?": name a column'
+
+
+def test_times_that_cannot_be_read_set_no_end(tmp_path: Path) -> None:
+    """Today would be far from the rows, and nobody would be left to validate on."""
+    file = tmp_path / "table.csv"
+    file.write_text("user,item,date,title\nann,1,27.03.2024,Tea\n")
+    assert draft(file, tmp_path / "table.toml")[1] == ("split.end",)
 
 
 def test_names_with_quotes_survive(tmp_path: Path) -> None:
