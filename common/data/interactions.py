@@ -21,6 +21,10 @@ UNPARSABLE_TIME: Final = "unparsable time"
 AFTER_END: Final = "after the split's end"
 UNPARSABLE_VALUE: Final = "unparsable value"
 DUPLICATE: Final = "duplicate event"
+_HINTS: Final = {
+    UNPARSABLE_TIME: "times are ISO 8601, such as 2024-03-01T09:12:00, or numbers: see columns.time and time_unit",
+    AFTER_END: "see split.end in the scenario",
+}
 REASONS: Final = (MISSING_USER, MISSING_ITEM, UNKNOWN_ITEM, UNPARSABLE_TIME, AFTER_END, UNPARSABLE_VALUE)
 
 
@@ -111,9 +115,9 @@ def clean(labelled: pl.DataFrame, users: Sequence[str], key: bytes) -> Interacti
     good = labelled.filter(pl.col("reason").is_null()).drop("reason").sort("owner", "time", "number", "value")
     if not len(good):
         why = ", ".join(f"{reason} × {count}" for reason, count in counts.items()) or "there is no row"
-        raise DataError(
-            "no event is left after cleaning", why=why, hint="see columns and items in the scenario"
-        )
+        most = max(counts, key=counts.__getitem__, default=None)
+        hint = _HINTS.get(most or "", "see columns and items in the scenario")
+        raise DataError("no event is left after cleaning", why=why, hint=hint)
     first = good.select(pl.struct("owner", "time", "number").rle_id().diff().fill_null(1) > 0).to_series()
     unique = good.filter(first)
     if len(unique) < len(good):

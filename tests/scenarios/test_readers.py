@@ -113,11 +113,13 @@ def test_unparsable_times_throughout(shop: Shop, rows: list[str]) -> None:
     error = refusal(shop([rows[0], *(row.replace("2024-", "the year 24 ") for row in rows[1:])]))
     assert error.what == "no event is left after cleaning"
     assert error.why == "unparsable time × 6"
+    assert error.hint.startswith("times are ISO 8601")
 
 
 def test_zero_users_after_cleaning(shop: Shop, rows: list[str]) -> None:
     error = refusal(shop([rows[0], *("," + row.split(",", 1)[1] for row in rows[1:])]))
     assert error.why == "missing user × 6"
+    assert error.hint == "see columns and items in the scenario"
 
 
 def test_text_that_is_not_utf8(shop: Shop, rows: list[str]) -> None:

@@ -139,6 +139,15 @@ def test_events_from_the_end_on_are_dropped_for_it() -> None:
     assert dict(found.dropped) == {"after the split's end": 2}
 
 
+def test_an_end_before_every_event_is_told_with_its_key() -> None:
+    rows = [("ann", "tea", 5, 1.0), ("ann", "rice", 6, 1.0), ("bob", "tea", None, None)]
+    users = order_users(["ann", "bob"])
+    labelled = label(pl.DataFrame(rows, SCHEMA, orient="row").lazy(), users, INDEX, end=1).collect()
+    with pytest.raises(DataError) as caught:
+        clean(labelled, users, b"key")
+    assert caught.value.hint == "see split.end in the scenario"
+
+
 @pytest.mark.parametrize("rows", [[], [(None, "tea", 5, 1.0), ("ann", "tea", None, 1.0)]])
 def test_nothing_left_is_an_error_with_its_reasons(rows: list[Any]) -> None:
     with pytest.raises(DataError, match="no event is left after cleaning") as caught:
