@@ -72,6 +72,10 @@ def _survey(folder: ExperimentFolder, run: Run) -> None:
 
 def _train(folder: ExperimentFolder, asked: Sequence[Cell], engine: Engine, run: Run) -> None:
     jobs = [partial(train_job, folder.path, cell, engine) for cell in asked]
+    if kept := sum(training.is_trained(folder.cell(cell)) for cell in asked):
+        console.say(
+            f"{counted(kept, 'system')} of {len(jobs) - 1} are trained already and kept, in {folder.path}"
+        )
     with console.progress(f"training {counted(len(jobs) - 1, 'system')}") as update:
         run(jobs, _counted(update, [folder.spec().rounds] * len(jobs)))
 

@@ -31,11 +31,16 @@ def train_cell(ground: Ground, cell: Cell, folder: Path, told: RoundsDone, engin
         PrivacyRefused: when a site's ceiling would be passed; nothing was read.
         AggregationAborted: when a round ended without a sum; finished rounds stay.
     """
-    if cell == REFERENCES or (folder / _FILE).exists():
+    if cell == REFERENCES or is_trained(folder):
         return
     folder.mkdir(parents=True, exist_ok=True)
     vectors = _train(ground, cell, folder, told, engine)
     write_atomically(folder / _FILE, save(dict(vectors)))
+
+
+def is_trained(folder: Path) -> bool:
+    """Whether the cell's folder holds its result, which is then kept."""
+    return (folder / _FILE).exists()
 
 
 def trained(folder: Path, platform: str) -> Floats:

@@ -104,17 +104,20 @@ def copied(voyage: Any, tmp_path: Path) -> Path:
 
 
 def test_what_is_finished_is_not_trained_again(
-    voyage: Any, copied: Path, monkeypatch: pytest.MonkeyPatch
+    voyage: Any, copied: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def train(site: Site, model: Floats, number: int) -> AdapterDelta:
         raise AssertionError
 
     monkeypatch.setattr(Site, "_train", train)
     monkeypatch.setattr("scenarios.experiments.training.fit", train)
+    monkeypatch.setenv("HANSE_QUIET", "")
     for name in ("report.html", "report.json", "metrics.parquet"):
         (copied / name).unlink()
     outcome = run_experiment(voyage.spec, copied, workers=1)
     assert outcome.report.answer.headline == voyage.outcome.report.answer.headline
+    count = len(cells(voyage.spec)) - 1
+    assert f"{count} systems of {count} are trained already and kept, in {copied}" in capsys.readouterr().err
     before, after = (pl.read_parquet(folder / "metrics.parquet") for folder in (voyage.out, copied))
     assert after.equals(before)
 
