@@ -62,11 +62,12 @@ def verify_certificate(
     """Say, offline, whether a model version's certificate holds; every fault is named."""
     from common.certificate.certificate import Certificate
     from common.certificate.check import faults
+    from common.certificate.model_file import read_model
     from common.errors import HanseError
 
     try:
         certificate = Certificate.load(file)
-        found = faults(certificate, charter=_digest(charter), model=_content(model))
+        found = faults(certificate, charter=_digest(charter), model=read_model(model) if model else None)
     except HanseError as error:
         found = (error,)
     if as_json:
@@ -144,13 +145,14 @@ def publish(
 ) -> None:
     """Publish a run's version under the next number, if its certificate holds and no audit contradicts it."""
     from common.certificate.certificate import Certificate
+    from common.certificate.model_file import read_model
     from common.charter import SignedCharter
     from common.privacy.audit_report import AuditReport
     from server.registry import CERTIFICATE, MODEL, Registry
 
     manifest = Registry(registry).publish(
         Certificate.load(run / CERTIFICATE),
-        _content(run / MODEL) or b"",
+        read_model(run / MODEL),
         charter=SignedCharter.load(charter) if charter else None,
         audit=AuditReport.load(audit) if audit else None,
     )
@@ -191,15 +193,6 @@ def _digest(charter: Path | None) -> bytes | None:
     from common.charter import SignedCharter
 
     return None if charter is None else SignedCharter.load(charter).verified().digest()
-
-
-def _content(path: Path | None) -> bytes | None:
-    from common.certificate.errors import SwappedModel
-
-    try:
-        return None if path is None else path.read_bytes()
-    except OSError as error:
-        raise SwappedModel("no model can be read", where=str(path), why=error.strerror or "") from error
 
 
 def _complain_of(found: "Iterable[HanseError]") -> None:

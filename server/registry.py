@@ -17,8 +17,8 @@ from pydantic import ValidationError
 from common.certificate.certificate import Certificate
 from common.certificate.check import faults
 from common.certificate.claims import require_finding
-from common.certificate.errors import AuditContradicts, AuditElsewhere, CertificateInvalid, SwappedModel
-from common.certificate.model_file import require_file
+from common.certificate.errors import AuditContradicts, AuditElsewhere, CertificateInvalid
+from common.certificate.model_file import read_model, require_file
 from common.certificate.part import Part
 from common.charter import Digest, SignedCharter
 from common.deltas import Floats
@@ -133,7 +133,7 @@ class Registry:
         certificate = Certificate.load(folder / CERTIFICATE)
         if _digest(certificate) != manifest.certificate:
             raise CertificateInvalid("the certificate is not the one published", where=str(folder))
-        data = _read(folder / MODEL)
+        data = read_model(folder / MODEL)
         for fault in faults(certificate, model=data):
             raise fault
         return certificate, require_file(certificate.statement.model, data, where=str(folder))
@@ -199,10 +199,3 @@ def _manifest(number: int, certificate: Certificate) -> Manifest:
 
 def _digest(certificate: Certificate) -> str:
     return hashlib.sha256(certificate.encode()).hexdigest()
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise SwappedModel("no model can be read", where=str(path), why=error.strerror or "") from error

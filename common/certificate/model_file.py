@@ -1,6 +1,7 @@
 """The file of a published model: safetensors with one flat vector, and nothing that runs."""
 
 import hashlib
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -24,6 +25,18 @@ def model_of(values: Floats) -> Model:
     """The hashes by which a version is known."""
     file = hashlib.sha256(model_file(values)).hexdigest()
     return Model(values=digest_of(values).hex(), file=file, size=values.size)
+
+
+def read_model(path: Path) -> bytes:
+    """A model's file as it is; nothing in it has been checked.
+
+    Raises:
+        SwappedModel: when it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SwappedModel("no model can be read", where=str(path), why=error.strerror or "") from error
 
 
 def require_file(model: Model, data: bytes, where: str = "") -> Floats:
