@@ -28,9 +28,9 @@ def admit(spec: ExperimentSpec, out: Path) -> None:
         CeilingExceeded: naming the platform.
         LedgerUnavailable: where a named site's ledger could not be charged.
     """
-    require_public_catalogues(spec)
-    new = [cell for cell in cells(spec) if cell.epsilon and not (out / "cells" / slug(cell)).exists()]
     scenarios = declared(spec)
+    require_public_catalogues(spec, scenarios)
+    new = [cell for cell in cells(spec) if cell.epsilon and not (out / "cells" / slug(cell)).exists()]
     for name in scenarios:
         if spec.sites and new and (site := SiteFolder(Path(spec.sites) / name)).has_ledger():
             site.ledger().admit(())
@@ -47,14 +47,14 @@ def admit(spec: ExperimentSpec, out: Path) -> None:
                 )
 
 
-def require_public_catalogues(spec: ExperimentSpec) -> None:
+def require_public_catalogues(spec: ExperimentSpec, scenarios: Mapping[str, ScenarioSpec]) -> None:
     """Refuse at once what each site would refuse when it starts, which is after all catalogues are encoded.
 
     Raises:
         PrivateCatalogue: where a platform's items are read from its events, and the run is private.
     """
     if any(cell.epsilon for cell in cells(spec)):
-        for scenario in declared(spec).values():
+        for scenario in scenarios.values():
             require_public_catalogue(scenario)
 
 
@@ -65,7 +65,7 @@ def require_files(spec: ExperimentSpec) -> None:
         DataError: where one is missing.
     """
     for scenario in declared(spec).values():
-        for path in filter(None, (scenario.source.events, scenario.source.items)):
+        for path in scenario.source.files:
             require_file(path)
 
 

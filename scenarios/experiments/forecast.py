@@ -58,8 +58,8 @@ def forecast(spec: ExperimentSpec) -> Forecast:
         PrivacyRefused: where no noise reaches an ε, accountants disagree, a catalogue is not public, or a named
             site's ledger cannot be read.
     """
-    require_public_catalogues(spec)
     scenarios = declared(spec)
+    require_public_catalogues(spec, scenarios)
     plans = {
         epsilon: cell_plans(spec, scenarios, epsilon)
         for epsilon in spec.privacy.epsilons

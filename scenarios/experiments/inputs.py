@@ -22,7 +22,7 @@ def digests(spec: ExperimentSpec) -> Mapping[str, str]:
 
 def _digest(scenario: ScenarioSpec) -> str:
     state = hashlib.sha256(scenario.model_dump_json().encode())
-    for path in filter(None, (scenario.source.events, scenario.source.items)):
+    for path in scenario.source.files:
         try:
             with path.open("rb") as file:
                 state.update(hashlib.file_digest(file, "sha256").digest())

@@ -42,17 +42,22 @@ def _absent(path: Path, spec: ExperimentSpec) -> Iterator[Problem]:
     if spec.public:
         named.append((("public",), spec.public))
     for key, name in named:
-        where, dotted = place_of(path, key), ".".join(map(str, key))
-        try:
-            file = scenario_path(anchored(name, path.parent))
-        except ConfigError as error:
-            (unknown,) = error.problems
-            hint = f"{unknown.hint} or a file that ends in .toml"
-            yield Problem(where, f"{dotted}: {unknown.what}", hint)
-            continue
-        if not file.exists():
-            draft = "hanse scenario new drafts a scenario; a path counts from the experiment's folder"
-            yield Problem(where, f"{dotted}: no such file: {file}", closest_file(file, besides=path) or draft)
+        if fault := _fault(path, name):
+            what, hint = fault
+            yield Problem(place_of(path, key), f"{'.'.join(map(str, key))}: {what}", hint)
+
+
+def _fault(path: Path, name: str) -> tuple[str, str] | None:
+    """What is wrong with a scenario's name in the experiment at ``path``, and what to do; None if it is there."""
+    try:
+        file = scenario_path(anchored(name, path.parent))
+    except ConfigError as error:
+        (unknown,) = error.problems
+        return unknown.what, f"{unknown.hint} or a file that ends in .toml"
+    if file.exists():
+        return None
+    draft = "hanse scenario new drafts a scenario; a path counts from the experiment's folder"
+    return f"no such file: {file}", closest_file(file, besides=path) or draft
 
 
 def _path(name_or_file: str | Path) -> Path:

@@ -67,6 +67,11 @@ class Source(_Table):
     converter: Literal["completejourney", "movielens"] | None = None
     departments: tuple[Text, ...] = ()
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files of its own that it names; none where a converter reads a package."""
+        return tuple(path for path in (self.events, self.items) if path)
+
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
         if (self.events is None) == (self.converter is None):

@@ -95,7 +95,9 @@ def test_a_private_run_over_items_of_the_events_is_refused_before_any_is_read(
     salt.write_text(salt.read_text().replace(', items = "items.csv"', ""))
     with pytest.raises(PrivateCatalogue, match="salt"):
         ask(asked)
-    require_public_catalogues(spec(privacy={"epsilons": ()}))
+    open_run = spec(privacy={"epsilons": ()})
+    salt.write_text(salt.read_text().replace(', items = "items.csv"', ""))
+    require_public_catalogues(open_run, declared(open_run))
 
 
 def named(spec: ExperimentSpec, ceiling: float | None) -> SiteFolder:
