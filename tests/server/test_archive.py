@@ -173,6 +173,13 @@ def asked_again(made: Any, platform: str, request: ReplayRequest, site: Site) ->
     return told.reason
 
 
+def tape_to(made: Any, salt: Site) -> Any:
+    """A channel to all sites, of which ``salt`` is the one given."""
+    tape = made.tape()
+    tape.sites = [*tape.sites[:2], salt.handle, tape.sites[3]]
+    return tape
+
+
 NOTICE = ReplayRequest(attempt=1, bundle=b"b" * 32, key=b"k" * 32)
 
 
@@ -180,8 +187,7 @@ def test_a_site_takes_one_ticket_of_a_round_and_none_of_a_round_it_did_not_finis
     made = fleet(replay_days=7, rounds=1)
     site = made.site("salt")
     assert asked_again(made, "salt", NOTICE, site) == "OutOfTurn"
-    tape = made.tape()
-    tape.sites = [*tape.sites[:2], site.handle, tape.sites[3]]
+    tape = tape_to(made, site)
     early: list[str] = []
 
     def relay(address: int, frame: Frame, handle: Handle) -> Frame:
@@ -200,8 +206,7 @@ def test_a_site_takes_one_ticket_of_a_round_and_none_of_a_round_it_did_not_finis
 def test_a_notice_of_another_attempt_is_refused_and_the_right_one_still_taken(fleet: Make) -> None:
     made = fleet(replay_days=7, rounds=1)
     site = made.site("salt")
-    tape = made.tape()
-    tape.sites = [*tape.sites[:2], site.handle, tape.sites[3]]
+    tape = tape_to(made, site)
     late: list[str] = []
 
     def relay(address: int, frame: Frame, handle: Handle) -> Frame:
@@ -220,7 +225,6 @@ def test_a_notice_of_another_attempt_is_refused_and_the_right_one_still_taken(fl
 def test_a_site_takes_no_ticket_that_the_charter_does_not_provide_for(fleet: Make) -> None:
     made = fleet(replay_days=0, rounds=1)
     site = made.site("salt")
-    tape = made.tape()
-    tape.sites = [*tape.sites[:2], site.handle, tape.sites[3]]
+    tape = tape_to(made, site)
     conduct(tape, made.run, lambda outcome: None)
     assert asked_again(made, "salt", NOTICE, site) == "OutOfTurn"
